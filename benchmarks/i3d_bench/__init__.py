@@ -1,0 +1,1 @@
+"""The project measured: overlap, and the paper's figures and table."""

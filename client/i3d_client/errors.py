@@ -1,0 +1,61 @@
+"""Every error that this project raises on purpose.
+
+    I3dError
+    ├── ContractError         a model's contract is missing, unknown or inconsistent
+    ├── MissingExtraError     an optional part of the installation is needed
+    ├── OutputError           results cannot be written
+    ├── VideoError            one video cannot be read; other videos are unaffected
+    └── ServerError           the server or a request to it
+        ├── ServerUnavailableError   may succeed later: not there, overloaded, shutting down
+        ├── ModelNotFoundError       the server has no such model
+        ├── ModelNotReadyError       the model is known and cannot answer now
+        └── RequestRejectedError     the server refuses the request; trying again will not help
+
+A message says what was expected, what was found, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class I3dError(Exception):
+    """Base of all errors that end in a message and an exit status, never in a traceback."""
+
+
+class ContractError(I3dError):
+    """A contract is missing, of an unknown version, or says something inconsistent."""
+
+
+class MissingExtraError(I3dError):
+    """An optional part of the installation is needed and absent."""
+
+    def __init__(self, extra: str, *, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs an extra: pip install 'i3d-triton[{extra}]'")
+        self.extra = extra
+
+
+class OutputError(I3dError):
+    """Results cannot be written where they were asked for."""
+
+
+class VideoError(I3dError):
+    """One video cannot be read as it should be."""
+
+
+class ServerError(I3dError):
+    """The server, or a request to it, failed."""
+
+
+class ServerUnavailableError(ServerError):
+    """The server is not there or cannot take the request now; it may later."""
+
+
+class ModelNotFoundError(ServerError):
+    """The server has no model of that name."""
+
+
+class ModelNotReadyError(ServerError):
+    """The server knows the model, but it cannot answer."""
+
+
+class RequestRejectedError(ServerError):
+    """The server refuses the request as it is; trying again will not help."""

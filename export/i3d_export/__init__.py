@@ -1,0 +1,1 @@
+"""Export I3D: checkpoint, TensorFlow, ONNX, precision, engine, Triton model repository."""

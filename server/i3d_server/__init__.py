@@ -1,0 +1,1 @@
+"""What runs around Triton: the launcher of the embedded server and its CPU backend."""
