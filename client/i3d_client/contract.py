@@ -39,6 +39,7 @@ class Resize:
         rule: ``stretch`` scales to ``height × width`` exactly; ``short_side_centre_crop`` scales
             the short side to ``short_side`` pixels and cuts ``height × width`` from the centre.
         short_side: pixels, for ``short_side_centre_crop`` alone; None otherwise.
+
     """
 
     rule: ResizeRule
@@ -69,6 +70,7 @@ class ModelContract:
         labels: class names in the order of the network's outputs; never sorted.
         label_frame: the frames a window's label is for: ``last`` or ``centre``.
         trained_fps: frames per second of the videos that the network was trained on.
+
     """
 
     profile: str
@@ -120,6 +122,7 @@ class ModelContract:
 
         Raises:
             ContractError: not JSON, an unknown version, key or rule, or a value out of range.
+
         """
         try:
             document = json.loads(text)
@@ -141,6 +144,7 @@ def contract_from_mapping(document: Mapping[str, Any]) -> ModelContract:
 
     Raises:
         ContractError: names the field, its value and the rule.
+
     """
     values = _known_keys(ModelContract, document, where="")
     values["resize"] = Resize(**_known_keys(Resize, values["resize"], where="resize."))

@@ -1,0 +1,240 @@
+"""The connection to a Triton server: models, contracts, inference.
+
+The one place where the wire's errors become ours. Uses calls that a lab's gateway allows:
+health, metadata, configuration, statistics and inference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from i3d_client.contract import (
+    BUILD_PARAMETER,
+    INPUT_FRAMES,
+    OUTPUT_PROBABILITIES,
+    PARAMETER,
+    ModelContract,
+)
+from i3d_client.errors import (
+    ContractError,
+    I3dError,
+    ModelNotFoundError,
+    ModelNotReadyError,
+    RequestRejectedError,
+    ServerError,
+    ServerUnavailableError,
+)
+
+_CALL_TIMEOUT_S = 10.0
+_INFER_TIMEOUT_S = 600.0
+_ADDRESS = re.compile(r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model as the server describes it.
+
+    Attributes:
+        name, version: as in the repository.
+        ready: whether it answers now.
+        contract: None for a model that was not exported by this project.
+        engine: ``tensorrt``, ``openvino``, or Triton's own name of another backend.
+        build: checksums and versions of what was built; empty if the server does not say.
+    """
+
+    name: str
+    version: str
+    ready: bool
+    contract: ModelContract | None
+    engine: str
+    build: dict[str, Any]
+
+    @property
+    def precision(self) -> str:
+        """``fp32``, ``fp16``, ``int8``, or ``?`` if the server does not say."""
+        return str(self.build.get("precision", "?"))
+
+
+class Connection:
+    """One gRPC connection; an async context manager. Use one in a process and share it.
+
+    Args:
+        server: ``HOST:PORT`` of Triton's gRPC endpoint.
+    """
+
+    def __init__(self, server: str) -> None:
+        match = _ADDRESS.match(server)
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise I3dError(f"server: expected HOST:PORT, such as localhost:8001, got {server!r}")
+        self.server = server
+        self._client = InferenceServerClient(server)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._client.close()
+
+    async def model_names(self) -> list[str]:
+        """Return the names of the models that the server serves, sorted.
+
+        Raises:
+            ServerUnavailableError: no server answers.
+        """
+        try:
+            statistics = await self._client.get_inference_statistics(client_timeout=_CALL_TIMEOUT_S)
+        except InferenceServerException as error:
+            raise self._translate(error) from error
+        return sorted({entry.name for entry in statistics.model_stats})
+
+    async def model(self, name: str) -> Model:
+        """Describe one model.
+
+        Raises:
+            ModelNotFoundError: names the models there are.
+            ContractError: the model's contract cannot be used.
+            ServerUnavailableError: no server answers.
+        """
+        try:
+            ready = await self._client.is_model_ready(name, client_timeout=_CALL_TIMEOUT_S)
+            answer = await self._client.get_model_config(name, client_timeout=_CALL_TIMEOUT_S)
+            metadata = await self._client.get_model_metadata(name, client_timeout=_CALL_TIMEOUT_S)
+        except InferenceServerException as error:
+            raise await self._unknown_model(name, error) from error
+        config = answer.config
+        parameters = {key: value.string_value for key, value in config.parameters.items()}
+        try:
+            contract = (
+                ModelContract.from_json(parameters[PARAMETER]) if PARAMETER in parameters else None
+            )
+        except ContractError as error:
+            raise ContractError(f"model {name} at {self.server}: {error}") from error
+        return Model(
+            name=name,
+            version=max(metadata.versions, key=_as_number, default=""),
+            ready=ready,
+            contract=contract,
+            engine=_engine(config.platform, config.backend),
+            build=json.loads(parameters.get(BUILD_PARAMETER, "{}")),
+        )
+
+    async def choose_model(self, name: str | None) -> tuple[Model, ModelContract]:
+        """Return the model of that name, or the only one there is, with its contract.
+
+        Raises:
+            ModelNotFoundError: no such model; or no name was given and there is not exactly one.
+            ModelNotReadyError: it cannot answer now.
+            ContractError: it carries no contract, so it is not one of this project's.
+        """
+        if name is None:
+            names = await self.model_names()
+            if len(names) != 1:
+                listed = ", ".join(names) or "none"
+                raise ModelNotFoundError(
+                    f"{self.server} serves {len(names)} models ({listed}): choose one with --model"
+                )
+            name = names[0]
+        model = await self.model(name)
+        if not model.ready:
+            raise ModelNotReadyError(
+                f"model {name} at {self.server} is not ready: see the server's log"
+            )
+        if model.contract is None:
+            raise ContractError(
+                f"model {name} at {self.server} carries no contract (parameter {PARAMETER!r}): "
+                "export it with `i3d export`"
+            )
+        return model, model.contract
+
+    async def infer(
+        self, model: str, frames: NDArray[np.uint8], *, outputs: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Send one segment.
+
+        Args:
+            model: its name.
+            frames: (S, height, width, channels), uint8.
+            outputs: names of the outputs to send back.
+
+        Returns:
+            For each output (N, …) float32, as ``DESIGN`` of the contract says: probabilities
+            (N, classes), features (N, 1024).
+
+        Raises:
+            ServerUnavailableError: may succeed later.
+            RequestRejectedError: will not.
+        """
+        request = InferInput(INPUT_FRAMES, [1, *frames.shape], "UINT8")
+        request.set_data_from_numpy(frames[np.newaxis])
+        wanted = [InferRequestedOutput(name) for name in outputs]
+        try:
+            answer = await self._client.infer(
+                model, [request], outputs=wanted, client_timeout=_INFER_TIMEOUT_S
+            )
+        except InferenceServerException as error:
+            raise self._translate(error, where=f"model {model}: ") from error
+        return {name: self._output(answer, name, model) for name in outputs}
+
+    def _output(self, answer: Any, name: str, model: str) -> NDArray[np.float32]:
+        values = answer.as_numpy(name)
+        if values is None or values.dtype != np.float32 or values.ndim < 2 or len(values) != 1:
+            got = "nothing" if values is None else f"{values.dtype} {values.shape}"
+            raise RequestRejectedError(
+                f"model {model} at {self.server}: output {name}: expected float32 of one segment, "
+                f"got {got}. The server's Python backend may not match its numpy: start it with "
+                "`i3d serve`"
+            )
+        first: NDArray[np.float32] = values[0]
+        return first
+
+    async def _unknown_model(self, name: str, error: InferenceServerException) -> ServerError:
+        translated = self._translate(error, where=f"model {name}: ")
+        if not isinstance(translated, RequestRejectedError):
+            return translated
+        listed = ", ".join(await self.model_names()) or "none"
+        return ModelNotFoundError(
+            f"{self.server} has no model {name!r} that is ready; it serves: {listed}"
+        )
+
+    def _translate(self, error: InferenceServerException, *, where: str = "") -> ServerError:
+        """Map a gRPC status to an error of ours."""
+        status, message = str(error.status() or ""), str(error.message() or error)
+        code = status.rpartition(".")[2]
+        if code == "UNAVAILABLE" and "connect" in message.lower():
+            return ServerUnavailableError(
+                f"no server answers at {self.server}. Start one with `i3d serve`, name another "
+                "with --server HOST:PORT (or I3D_SERVER), or use --embedded"
+            )
+        text = f"{self.server}: {where}{message} ({code or 'no status'})"
+        if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}:
+            return ServerUnavailableError(text)
+        return RequestRejectedError(text)
+
+
+def _engine(platform: str, backend: str) -> str:
+    if platform == "tensorrt_plan" or backend == "tensorrt":
+        return "tensorrt"
+    return "openvino" if backend == "openvino_cpu" else backend or platform
+
+
+def _as_number(version: str) -> int:
+    return int(version) if version.isdigit() else 0
+
+
+__all__ = ["OUTPUT_PROBABILITIES", "Connection", "Model"]

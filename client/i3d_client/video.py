@@ -1,0 +1,340 @@
+"""One video file: its frames, numbered and timed by presentation.
+
+A first pass over the packets, without decoding, gives every picture's presentation timestamp. So
+the number of frames and their times are known before decoding begins, and a picture that cannot
+be decoded leaves a gap in its place instead of moving all later frames forward by one.
+
+Where that index cannot be trusted (timestamps missing, doubled or, as in AVI, not in order of
+presentation), frames are counted in the order in which the decoder gives them and timed by the
+frame rate; ``Video.warnings`` says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from i3d_client.errors import VideoError
+
+_PROBED_FRAMES = 32
+_ROTATIONS = (0, 90, 180, 270)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """What is known of a video before any of it is decoded, but for its first pictures.
+
+    Attributes:
+        path: the file.
+        codec, pixel_format: FFmpeg's names.
+        width, height: of a stored picture in pixels, before it is turned.
+        rotation: degrees counter-clockwise by which a picture is to be turned: 0, 90, 180, 270.
+        fps: average frames per second, as the header says.
+        num_frames_from_header: None if the container does not say.
+        num_frames_expected: pictures that the packets hold.
+        timestamps: (num_frames_expected,) increasing presentation timestamps in units of
+            ``time_base``; None if they cannot be trusted.
+        time_base: seconds.
+        cut_short: why the file seems to end before its end; None if it does not.
+        warnings: what the user should know.
+
+    """
+
+    path: Path
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation: int
+    fps: Fraction
+    num_frames_from_header: int | None
+    num_frames_expected: int
+    timestamps: NDArray[np.int64] | None
+    time_base: Fraction
+    cut_short: str | None
+    warnings: tuple[str, ...]
+
+    @property
+    def first_timestamp_s(self) -> float:
+        """The first picture's timestamp in the container, seconds; times count from it."""
+        return 0.0 if self.timestamps is None else float(self.timestamps[0] * self.time_base)
+
+    def times_s(self, num_frames: int) -> NDArray[np.float64]:
+        """Return when each frame is shown, in seconds from the first: (num_frames,), float64."""
+        if self.timestamps is None:
+            ticks, unit = np.arange(num_frames), 1 / self.fps
+        else:
+            ticks, unit = self.timestamps[:num_frames] - self.timestamps[0], self.time_base
+        times: NDArray[np.float64] = ticks * unit.numerator / unit.denominator
+        return times
+
+
+@dataclass(kw_only=True)
+class DecodeCounts:
+    """Filled while a video is decoded."""
+
+    decoded: int = 0
+    lost: int = 0
+    lost_frames: list[int] = field(default_factory=list)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames so far, decoded or not."""
+        return self.decoded + self.lost
+
+
+def open_video(path: Path) -> Video:
+    """Read a video's header and packets and decode its first pictures.
+
+    Raises:
+        VideoError: the file is not there, cannot be read, or holds no picture.
+
+    """
+    _check_file(path)
+    with _container(path) as container:
+        stream = _video_stream(container, path)
+        packets = _read_packets(container, stream)
+        rate = stream.average_rate or stream.guessed_rate
+        time_base = stream.time_base or Fraction(1, 1000)
+        header = stream.frames or None
+    if not packets.count:
+        raise VideoError(f"{path}: the video stream holds no picture")
+    first = _probe(path)
+    timestamps = packets.trusted_timestamps(first)
+    if rate is None and timestamps is not None and len(timestamps) > 1:
+        rate = (len(timestamps) - 1) / (int(timestamps[-1] - timestamps[0]) * time_base)
+    if rate is None:
+        raise VideoError(f"{path}: neither usable timestamps nor a frame rate: remux the file")
+    return Video(
+        path=path,
+        codec=first[0].codec,
+        pixel_format=first[0].pixel_format,
+        width=first[0].width,
+        height=first[0].height,
+        rotation=_rotation(first[0].rotation, path),
+        fps=Fraction(rate),
+        num_frames_from_header=header,
+        num_frames_expected=packets.count,
+        timestamps=timestamps,
+        time_base=time_base,
+        cut_short=packets.cut_short(header),
+        warnings=(_untrusted(rate),) if timestamps is None else (),
+    )
+
+
+def _untrusted(rate: Fraction) -> str:
+    return (
+        "timestamps are missing, doubled or not in order of presentation: frames are counted as "
+        f"they are decoded and timed at {float(rate):.6g} frames/s"
+    )
+
+
+def decode(
+    video: Video, counts: DecodeCounts, *, codec_threads: int = 0
+) -> Iterator[av.VideoFrame | None]:
+    """Decode every frame in order; None stands for one that cannot be decoded.
+
+    Args:
+        video: as ``open_video`` described it.
+        counts: filled on the way.
+        codec_threads: threads of the decoder; 0 takes all cores that this process may use.
+
+    Raises:
+        VideoError: a picture of another size, or one whose timestamp no packet announced.
+
+    """
+    frames = _decoded_frames(video, codec_threads or len(os.sched_getaffinity(0)))
+    if video.timestamps is not None:
+        frames = _by_timestamp(video, video.timestamps, frames)
+    for frame in frames:
+        if frame is None:
+            counts.lost_frames.append(counts.num_frames)
+            counts.lost += 1
+        else:
+            _check_size(video, frame, counts.num_frames)
+            counts.decoded += 1
+        yield frame
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise VideoError(f"{path}: is a folder; name the video files in it")
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise VideoError(f"{path}: the file is empty (0 bytes)")
+    except FileNotFoundError as error:
+        raise VideoError(f"{path}: no such file") from error
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _container(path: Path) -> av.container.InputContainer:
+    try:
+        return av.open(f"file:{path}")
+    except av.error.FFmpegError as error:
+        raise VideoError(
+            f"{path}: not a video that can be read ({error.strerror}). If it is an .mp4 or .mov "
+            "whose recording or copy was interrupted, its index is missing: copy it again"
+        ) from error
+
+
+def _video_stream(container: av.container.InputContainer, path: Path) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
+    raise VideoError(f"{path}: holds no video stream (streams: {kinds})")
+
+
+@dataclass
+class _Packets:
+    """The pictures of a stream as its packets announce them; 8 bytes a picture."""
+
+    timestamps: array[int] = field(default_factory=lambda: array("q"))
+    count: int = 0
+    discarded: int = 0
+    ended_by: str | None = None
+    in_order: bool = True
+    _last_dts: int | None = None
+
+    def add(self, packet: av.Packet[VideoStream]) -> None:
+        self.count += 1
+        if packet.pts is None:
+            self.in_order = False
+        else:
+            self.timestamps.append(packet.pts)
+        if packet.dts is not None:
+            if self._last_dts is not None and packet.dts < self._last_dts:
+                self.in_order = False
+            self._last_dts = packet.dts
+
+    def trusted_timestamps(self, first: list[_FirstFrame]) -> NDArray[np.int64] | None:
+        """Return the timestamps in order of presentation, or None if they cannot be trusted."""
+        timestamps = np.sort(np.array(self.timestamps, np.int64))
+        distinct = bool((np.diff(timestamps) > 0).all())
+        return timestamps if self.in_order and distinct and _agree(first, timestamps) else None
+
+    def cut_short(self, header: int | None) -> str | None:
+        """Say why the file seems to end early, or None."""
+        if header is not None and self.count + self.discarded < header:
+            return f"its header says {header} frames, but only {self.count} are in the file"
+        return self.ended_by
+
+
+def _read_packets(container: av.container.InputContainer, stream: VideoStream) -> _Packets:
+    packets = _Packets()
+    try:
+        for packet in container.demux(stream):
+            if packet.is_discard:  # an edit list hides this picture
+                packets.discarded += 1
+            elif packet.size:
+                packets.add(packet)
+    except av.error.FFmpegError as error:
+        packets.ended_by = f"reading stopped after {packets.count} frames: {error.strerror}"
+    return packets
+
+
+@dataclass(frozen=True)
+class _FirstFrame:
+    codec: str
+    pixel_format: str
+    width: int
+    height: int
+    rotation: int
+    timestamp: int | None
+
+
+def _probe(path: Path) -> list[_FirstFrame]:
+    """Decode the first pictures, to see what they are and whether their timestamps can be used."""
+    with _container(path) as container:
+        stream = _video_stream(container, path)
+        codec = stream.codec_context.name
+        decodable = (f for f in _frames_or_gaps(container, stream) if f is not None)
+        frames = [
+            _FirstFrame(codec, f.format.name, f.width, f.height, f.rotation, f.pts)
+            for f in itertools.islice(decodable, _PROBED_FRAMES)
+        ]
+    if not frames:
+        raise VideoError(f"{path}: no frame of it can be decoded")
+    return frames
+
+
+def _agree(first: list[_FirstFrame], timestamps: NDArray[np.int64]) -> bool:
+    shown = [frame.timestamp for frame in first if frame.timestamp is not None]
+    increasing = all(before < after for before, after in itertools.pairwise(shown))
+    return len(shown) == len(first) and increasing and bool(np.isin(shown, timestamps).all())
+
+
+def _rotation(degrees: int, path: Path) -> int:
+    turned = degrees % 360
+    if turned not in _ROTATIONS:
+        raise VideoError(f"{path}: is to be turned by {degrees} degrees; only quarters are known")
+    return turned
+
+
+def _frames_or_gaps(
+    container: av.container.InputContainer, stream: VideoStream
+) -> Iterator[av.VideoFrame | None]:
+    """Yield pictures as the decoder gives them; None where it fails on a packet."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            yield None
+            continue
+        for frame in frames:
+            if isinstance(frame, av.VideoFrame):
+                yield None if frame.is_corrupt else frame
+
+
+def _decoded_frames(video: Video, codec_threads: int) -> Iterator[av.VideoFrame | None]:
+    with _container(video.path) as container:
+        stream = _video_stream(container, video.path)
+        stream.codec_context.thread_count = codec_threads
+        stream.thread_type = "AUTO" if codec_threads > 1 else "NONE"
+        yield from _frames_or_gaps(container, stream)
+
+
+def _by_timestamp(
+    video: Video, timestamps: NDArray[np.int64], frames: Iterator[av.VideoFrame | None]
+) -> Iterator[av.VideoFrame | None]:
+    """Put each picture in the place of its timestamp, with None in the places left free."""
+    following = 0
+    for frame in frames:
+        if frame is None:
+            continue
+        pts = frame.pts
+        place = int(np.searchsorted(timestamps, pts)) if pts is not None else -1
+        if not following <= place < len(timestamps) or timestamps[place] != pts:
+            raise VideoError(
+                f"{video.path}: after frame {following - 1} comes a picture with timestamp {pts}, "
+                "which is not that of a later frame: remux the file"
+            )
+        yield from itertools.repeat(None, place - following)
+        yield frame
+        following = place + 1
+    yield from itertools.repeat(None, len(timestamps) - following)
+
+
+def _check_size(video: Video, frame: av.VideoFrame, number: int) -> None:
+    if (frame.width, frame.height) != (video.width, video.height):
+        raise VideoError(
+            f"{video.path}: the picture size changes from {video.width}×{video.height} to "
+            f"{frame.width}×{frame.height} at frame {number}: split the file there"
+        )
