@@ -7,12 +7,15 @@ modules import nothing heavy at their top, so that ``i3d --help`` answers at onc
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import entry_points, version
-from typing import Any
+from pathlib import Path
 
 import click
 
-from i3d_client.errors import I3dError
+from i3d_client.errors import I3dError, MissingExtraError
+from i3d_client.options import Options, default_server
 
 
 class _Commands(click.Group):
@@ -40,16 +43,82 @@ def i3d() -> None:
     """Label animal behaviour in video with I3D on an NVIDIA Triton server."""
 
 
+@i3d.command()
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the results; each video gets a folder of its own in it.",
+)
+@click.option("--server", help="HOST:PORT of Triton's gRPC [default: $I3D_SERVER, localhost:8001]")
+@click.option("--embedded", is_flag=True, help="Start a Triton on this machine for this run.")
+@click.option(
+    "--repository",
+    default="model_repository",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Model repository of the embedded server.",
+)
+@click.option("--model", help="Name on the server [default: the only one there is]")
+@click.option(
+    "--in-flight",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Requests at most between this client and the server.",
+)
+def classify(
+    videos: tuple[Path, ...],
+    out: Path,
+    server: str | None,
+    embedded: bool,
+    repository: Path,
+    model: str | None,
+    in_flight: int,
+) -> None:
+    """Classify VIDEOS and write, for each, which behaviour happens when."""
+    from i3d_client.console import run_classify
+
+    if embedded and server:
+        raise click.UsageError("--embedded starts a server of its own: leave --server out")
+    where = _embedded(repository, model) if embedded else nullcontext(server or default_server())
+    with where as address:
+        status = run_classify(
+            videos=videos,
+            options=Options(server=address, model=model, out=out, in_flight=in_flight),
+        )
+    sys.exit(status)
+
+
+@i3d.command()
+@click.option("--server", help="HOST:PORT of Triton's gRPC [default: $I3D_SERVER, localhost:8001]")
+def models(server: str | None) -> None:
+    """List the models that a server serves, with what each expects."""
+    from i3d_client.console import print_models
+
+    sys.exit(print_models(server=server or default_server()))
+
+
+def _embedded(repository: Path, model: str | None) -> AbstractContextManager[str]:
+    """Start the server that the server package registers; it yields ``HOST:PORT``."""
+    for point in entry_points(group="i3d.embedded"):
+        start: Callable[..., AbstractContextManager[str]] = point.load()
+        return start(repository=repository, models=None if model is None else [model])
+    raise MissingExtraError("server", needed_for="--embedded")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run ``i3d``; an ``I3dError`` becomes one message and exit status 1."""
     try:
-        i3d.main(args=arguments, prog_name="i3d", standalone_mode=True)
+        status = i3d.main(args=arguments, prog_name="i3d", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
     except I3dError as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-
-
-def register(*commands: Any) -> None:
-    """Add the client's own commands to the group."""
-    for command in commands:
-        i3d.add_command(command)
+        status = 1
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; videos that were finished keep their results", err=True)
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,10 @@ from numpy.typing import NDArray
 from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
 from i3d_client.errors import RequestRejectedError
 from i3d_client.geometry import to_geometry
+from i3d_client.options import DEFAULT_IN_FLIGHT, default_server
 from i3d_client.segments import Segment, cut_segments
 from i3d_client.triton import Connection
 from i3d_client.video import DecodeCounts, Video, decode, open_video
-
-DEFAULT_SERVER = "localhost:8001"
-DEFAULT_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +63,6 @@ class Window:
     def score(self) -> float | None:
         """The probability of ``label``, 0 … 1; None if the window is unscored."""
         return self.top(1)[0][1] if self.probabilities is not None else None
-
-
-def default_server() -> str:
-    """Return ``HOST:PORT`` from the environment's ``I3D_SERVER``, else this machine's Triton."""
-    return os.environ.get("I3D_SERVER") or DEFAULT_SERVER
 
 
 async def stream(
@@ -116,7 +109,7 @@ async def classify_windows(
     contract: ModelContract,
     counts: DecodeCounts,
     in_flight: int,
-) -> AsyncIterator[Window]:
+) -> AsyncGenerator[Window, None]:
     """Yield the windows of an opened video in order; ``counts`` is filled on the way."""
     segments = segments_of(video, contract=contract, counts=counts)
     pending: deque[asyncio.Task[list[Window]]] = deque()
