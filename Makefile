@@ -1,0 +1,42 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+#   make demo [VIDEO=path]   classify a video on this machine, from nothing
+#   make test                all tests
+#   make lint                format, lint, types, import direction
+#   make bench               measure (benchmarks/results/*.json)
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
+
+.PHONY: demo test lint format bench setup clean
+
+demo: setup
+	$(BIN)/i3d export kinetics400
+	$(BIN)/i3d classify "$(VIDEO)" --embedded --model kinetics400_fp32 --out results
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m i3d_bench.overlap --out benchmarks/results/overlap.json
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[export,server,demo,dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv results dist model_repository/*/1
