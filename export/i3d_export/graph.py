@@ -11,9 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import onnx
-import tf2onnx
 
 from i3d_client.contract import (
     FEATURE_SIZE,
@@ -23,6 +21,8 @@ from i3d_client.contract import (
 )
 from i3d_export.shape import GraphShape
 from i3d_export.tensorflow_quietly import tf
+
+import tf2onnx  # isort: skip  (after the environment is quiet)
 
 OPSET = 17
 BATCH = "batch"
@@ -56,7 +56,6 @@ def _segment_function(network: Any, shape: GraphShape) -> Any:
     indices = shape.frame_indices()
     windows_each = shape.windows_per_segment
 
-    @tf.function
     def answer(frames: Any) -> dict[str, Any]:
         floats = tf.cast(frames, tf.float32) / shape.divide_by + shape.add
         if windows_each > 1:
@@ -68,11 +67,11 @@ def _segment_function(network: Any, shape: GraphShape) -> Any:
         logits = tf.reshape(logits, (-1, windows_each, shape.classes))
         features = tf.reshape(features, (-1, windows_each, FEATURE_SIZE))
         return {
-            OUTPUT_PROBABILITIES: keras.ops.softmax(logits, axis=-1),
+            OUTPUT_PROBABILITIES: tf.nn.softmax(logits, axis=-1),
             OUTPUT_FEATURES: features,
         }
 
-    return answer
+    return tf.function(answer)
 
 
 def _name_batch(model: Any) -> None:

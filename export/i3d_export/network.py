@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
 
 from i3d_export.architecture import INPUT_CHANNELS, LAYERS, LOGITS, Mixed, Pool, Unit, units
+from i3d_export.shape import Floats
+from i3d_export.tensorflow_quietly import keras, tf
 
 BATCH_NORM_EPSILON = 1e-3
+
+layers = keras.layers
 
 
 def build_network(*, clip_frames: int, height: int, width: int, classes: int) -> Any:
@@ -24,7 +26,8 @@ def build_network(*, clip_frames: int, height: int, width: int, classes: int) ->
 
     Args:
         clip_frames: T, at least 16.
-        height, width: pixels, multiples of 32.
+        height: pixels, a multiple of 32.
+        width: pixels, a multiple of 32.
         classes: K.
 
     Returns:
@@ -42,7 +45,7 @@ def build_network(*, clip_frames: int, height: int, width: int, classes: int) ->
     return keras.Model(windows, [average()(scores), average()(net)], name="inception_i3d")
 
 
-def load_variables(network: Any, variables: Mapping[str, np.ndarray]) -> None:
+def load_variables(network: Any, variables: Mapping[str, Floats]) -> None:
     """Set every variable of ``network`` from the canonical names of ``architecture``."""
     for unit in units():
         scope = unit.name
@@ -92,16 +95,17 @@ def _unit(unit: Unit, net: Any) -> Any:
     return layers.ReLU()(norm(net))
 
 
-def network_logits(network: Any, windows: np.ndarray) -> np.ndarray:
+def network_logits(network: Any, windows: Floats) -> Floats:
     """Run the Keras network and return its logits: ``(windows, K)``, float32.
+
+    The windows are computed one at a time: eager, or in a batch, the activations of 64-frame
+    windows take gigabytes.
 
     Args:
         network: what ``build_network`` returned.
-        windows: ``(windows, T, height, width, 3)``, float32; run a few at a time.
+        windows: ``(windows, T, height, width, 3)``, float32.
     """
-    parts = [network(part, training=False)[0] for part in _few_at_a_time(windows)]
-    return np.concatenate([np.asarray(part) for part in parts])
-
-
-def _few_at_a_time(windows: np.ndarray, count: int = 8) -> list[np.ndarray]:
-    return [windows[start : start + count] for start in range(0, len(windows), count)]
+    compute = tf.function(lambda window: network(window, training=False)[0])
+    parts = [compute(windows[i : i + 1]).numpy() for i in range(len(windows))]
+    logits: Floats = np.concatenate(parts)
+    return logits

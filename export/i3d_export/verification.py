@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i3d_client.contract import INPUT_FRAMES, OUTPUT_PROBABILITIES
 from i3d_export.errors import VerificationError
@@ -22,6 +23,7 @@ ONNX_TO_OPENVINO_LIMIT = 1e-3
 
 SEED = 400
 SEGMENTS = 2
+BODY_LEVELS = (25, 225)
 LOGITS = "LOGITS"
 
 
@@ -60,11 +62,14 @@ def sample_segments(shape: GraphShape) -> Segments:
     return np.stack([_scene(shape, random) for _ in range(SEGMENTS)])
 
 
-def compare(reference: Floats, candidate: Floats, *, names: tuple[str, str], limit: float) -> Any:
+def compare(
+    reference: Floats, candidate: Floats, *, names: tuple[str, str], limit: float
+) -> Agreement:
     """Return the agreement of two sets of logits, if it is within ``limit``.
 
     Args:
-        reference, candidate: ``(windows, K)``, float32.
+        reference: logits, ``(windows, K)``, float32.
+        candidate: logits of the same windows.
         names: of the reference and of the candidate, for the message.
         limit: the largest difference of a logit that is allowed.
 
@@ -139,22 +144,26 @@ def _flat(logits: Any) -> Floats:
 
 def _scene(shape: GraphShape, random: np.random.Generator) -> Segments:
     frames, height, width, channels = shape.segment_shape
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     background = 128 + 45 * _blotches(height, width, channels, random)
+    phases = random.uniform(0, 2 * np.pi, size=(len(BODY_LEVELS), 2))
     scene = np.empty(shape.segment_shape, np.uint8)
-    phases = random.uniform(0, 2 * np.pi, size=(2, 2))
     for frame in range(frames):
         picture = background * (1 + 0.1 * np.sin(2 * np.pi * frame / 48))
-        for body, level in enumerate((25.0, 225.0)):
-            angle = 2 * np.pi * frame / 40 + phases[body]
-            row, column = height * (0.5 + 0.3 * np.sin(angle[0])), width * (
-                0.5 + 0.3 * np.cos(0.7 * angle[1])
-            )
-            distance = ((rows - row) / (0.18 * height)) ** 2 + ((columns - column) / (0.1 * width)) ** 2
-            picture = np.where((distance < 1)[..., None], level, picture)
-        picture = picture + random.normal(0, 3, picture.shape)
+        for level, (down, along) in zip(BODY_LEVELS, 2 * np.pi * frame / 40 + phases, strict=True):
+            centre = (0.5 + 0.3 * np.sin(down), 0.5 + 0.3 * np.cos(0.7 * along))
+            picture[_ellipse(height, width, centre)] = level
+        picture += random.normal(0, 3, picture.shape)
         scene[frame] = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
     return scene
+
+
+def _ellipse(height: int, width: int, centre: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return the pixels of a body around ``centre``, a (row, column) as parts of the picture."""
+    rows, columns = np.ogrid[0:height, 0:width]
+    down = (rows / height - centre[0]) / 0.18
+    along = (columns / width - centre[1]) / 0.1
+    inside: NDArray[np.bool_] = down**2 + along**2 < 1
+    return inside
 
 
 def _blotches(height: int, width: int, channels: int, random: np.random.Generator) -> Any:
