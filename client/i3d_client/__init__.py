@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from i3d_client.contract import ModelContract
-    from i3d_client.stream import Window, stream
+    from i3d_client.streaming import Window, stream
 
 __all__ = ["ModelContract", "Window", "stream"]
 
-_HOME = {"ModelContract": "contract", "Window": "stream", "stream": "stream"}
+_HOME = {"ModelContract": "contract", "Window": "streaming", "stream": "streaming"}
 
 
 def __getattr__(name: str) -> Any:

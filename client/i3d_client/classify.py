@@ -15,7 +15,7 @@ from i3d_client.errors import OutputError, VideoError
 from i3d_client.options import Options
 from i3d_client.provenance import describe_run
 from i3d_client.results import Ethogram, check_writable, make_ethogram, write_results
-from i3d_client.stream import Window, classify_windows
+from i3d_client.streaming import Window, classify_windows
 from i3d_client.triton import Connection, Model
 from i3d_client.video import DecodeCounts, Video, open_video
 

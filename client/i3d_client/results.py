@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from i3d_client.contract import ModelContract
 from i3d_client.errors import OutputError
-from i3d_client.stream import Window
+from i3d_client.streaming import Window
 from i3d_client.windows import labelling_windows
 
 FRAMES_FILE = "frames.csv"

@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from tests.conftest import MakeVideo, numbered_picture, read_number
+
 from i3d_client.errors import VideoError
 from i3d_client.video import DecodeCounts, Video, decode, open_video
-
-from tests.conftest import MakeVideo, numbered_picture, read_number
 
 
 def numbers_of(video: Video, *, codec_threads: int = 0) -> tuple[list[int | None], DecodeCounts]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from i3d_client.contract import ModelContract, Normalisation, Resize
 from i3d_client.segments import Segment, cut_segments
 from i3d_client.windows import labelling_windows, window_starts

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ async def stream(
     model: str | None = None,
     server: str | None = None,
     in_flight: int = DEFAULT_IN_FLIGHT,
-) -> AsyncIterator[Window]:
+) -> AsyncGenerator[Window, None]:
     """Classify a video and yield its windows in order, as they come.
 
     Args:

@@ -1,0 +1,31 @@
+"""The real Triton with networks that read frame numbers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.client.number_network import number_contract, write_number_model
+
+from i3d_server.launcher import embedded_server
+
+NUMBER_MODELS = {
+    "overlapping": number_contract(clip_frames=16, stride=4, windows=3),
+    "every_frame": number_contract(clip_frames=16, stride=1, windows=8),
+    "back_to_back": number_contract(clip_frames=16, stride=16, windows=2, label_frame="centre"),
+    "one_window": number_contract(clip_frames=20, stride=7, windows=1, label_frame="centre"),
+}
+
+
+@pytest.fixture(scope="session")
+def number_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = tmp_path_factory.mktemp("numbers")
+    for name, contract in NUMBER_MODELS.items():
+        write_number_model(repository, name, contract)
+    return repository
+
+
+@pytest.fixture(scope="session")
+def server(number_repository: Path) -> Iterator[str]:
+    """Address of a Triton that serves ``NUMBER_MODELS``."""
+    with embedded_server(repository=number_repository) as address:
+        yield address
