@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_export.architecture import units, variable_shapes
+from i3d_export.architecture import LOGITS, units, variable_shapes
 from i3d_export.errors import CheckpointError
 from i3d_export.published import PICKLE_MEMBER, PICKLE_SHA256, SDIST_SHA256
 from i3d_export.shape import Floats
@@ -81,9 +81,9 @@ def canonical(found: Arrays) -> Variables:
     Raises:
         CheckpointError: names every variable that is missing, unknown or of a wrong shape.
     """
-    bias = found.get("Logits/Conv3d_0c_1x1/conv_3d/b")
+    bias = found.get(f"{LOGITS}/conv_3d/b")
     if bias is None or bias.ndim != 1:
-        raise CheckpointError("Logits/Conv3d_0c_1x1/conv_3d/b: missing, or not of one dimension")
+        raise CheckpointError(f"{LOGITS}/conv_3d/b: missing, or not of one dimension")
     expected = variable_shapes(len(bias))
     arrays = {name: _without_ones(name, array) for name, array in found.items()}
     problems = [f"{name}: missing" for name in expected if name not in arrays]
@@ -166,9 +166,8 @@ def _published_names() -> dict[str, str]:
         names[f"params/{scope}/BatchNorm_0/bias"] = f"{norm}/beta"
         names[f"batch_stats/{scope}/BatchNorm_0/mean"] = f"{norm}/moving_mean"
         names[f"batch_stats/{scope}/BatchNorm_0/var"] = f"{norm}/moving_variance"
-    logits = "Logits/Conv3d_0c_1x1"
-    names[f"params/{logits}/Conv_0/kernel"] = f"{logits}/conv_3d/w"
-    names[f"params/{logits}/Conv_0/bias"] = f"{logits}/conv_3d/b"
+    names[f"params/{LOGITS}/Conv_0/kernel"] = f"{LOGITS}/conv_3d/w"
+    names[f"params/{LOGITS}/Conv_0/bias"] = f"{LOGITS}/conv_3d/b"
     return names
 
 

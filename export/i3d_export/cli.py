@@ -79,6 +79,6 @@ def _print_stage(stage: StageResult) -> None:
         figures = stage.figures
         line += (
             f"   {figures['candidate']} against {figures['reference']}: logits within "
-            f"{figures['largest_difference']:.1e} (allowed {figures['limit']:.0e})"
+            f"{figures['largest_difference']:.1e} (allowed {figures['limit']:.1e})"
         )
     click.echo(line)

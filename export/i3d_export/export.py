@@ -9,7 +9,7 @@ from pathlib import Path
 
 from i3d_client.contract import ModelContract
 from i3d_export import stage_cache, stages
-from i3d_export.errors import ExportError
+from i3d_export.errors import CheckpointError, ExportError
 from i3d_export.profiles import Profile, load_profile, with_windows
 from i3d_export.repository import write_model
 from i3d_export.shape import GraphShape
@@ -78,6 +78,7 @@ def export_model(
         return done[-1]
 
     variables = step(stages.variables_stage(weights))
+    _require_classes(variables, contract)
     shape = GraphShape.of(contract)
     onnx = step(stages.onnx_stage(variables, shape))
     openvino = step(stages.openvino_stage(onnx, shape, precision=OPENVINO_PRECISION))
@@ -106,6 +107,12 @@ def model_name(base: str, precision: str) -> str:
             f"got {base!r}"
         )
     return f"{base}_{precision}"
+
+
+def _require_classes(variables: StageResult, contract: ModelContract) -> None:
+    classes, labels = variables.figures["classes"], len(contract.labels)
+    if classes != labels:
+        raise CheckpointError(f"the checkpoint has {classes} classes, the profile {labels} labels")
 
 
 def _default_checkpoint(name: str, profile: Profile, cache: Path) -> Path:

@@ -7,6 +7,7 @@ pinned one.
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -100,10 +101,17 @@ def _host(url: str) -> str:
 
 
 def _configured_index_url() -> str:
-    """Ask pip; its answer is empty where nothing is set or pip is not installed."""
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    """Ask pip; the answer is empty where nothing is set or pip is not installed.
+
+    ``pip config get`` does not see the file that PIP_CONFIG_FILE names; the list does.
+    """
+    command = [sys.executable, "-m", "pip", "config", "list"]
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() if asked.returncode == 0 else ""
+    for line in asked.stdout.splitlines():
+        name, _, value = line.partition("=")
+        if name == "global.index-url":
+            return str(ast.literal_eval(value))
+    return ""
 
 
 def _download(project: str, filename: str, path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_export.architecture import LOGITS as LOGITS_SCOPE
 from i3d_export.checkpoint import (
     checkpoint_sha256,
     load_variables_file,
@@ -41,7 +42,8 @@ def variables_stage(checkpoint: Path) -> Stage:
     def compute(folder: Path) -> dict[str, Any]:
         variables, identity = read_checkpoint(checkpoint)
         save_variables(variables, folder / VARIABLES)
-        return {"checkpoint_sha256": identity, "variables": len(variables)}
+        classes = len(variables[f"{LOGITS_SCOPE}/conv_3d/b"])
+        return {"checkpoint_sha256": identity, "classes": classes}
 
     return Stage(
         name="variables",

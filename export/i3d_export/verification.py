@@ -3,6 +3,11 @@
 Probabilities hide differences where a class is certain, so the input of the last Softmax is
 compared: in ONNX it is made an output of a copy that exists only in memory; the model as shipped
 keeps its two outputs. OpenVINO and ONNX Runtime take FP32 here, and nothing faster.
+
+Rounding is relative, so a limit holds for logits up to 16 and grows with larger ones. Measured:
+for Kinetics-400 at 64 × 224 × 224 logits reach 14, and the engines differ by 1e-5. The same
+weights at 16 × 32 × 64, far from what they were trained on, give logits of 84; there TensorFlow
+differs by 2.5e-4 from itself when oneDNN is turned off, and as much from ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -21,6 +26,8 @@ from i3d_export.shape import Floats, GraphShape, Segments
 TENSORFLOW_TO_ONNX_LIMIT = 1e-4
 ONNX_TO_OPENVINO_LIMIT = 1e-3
 
+USUAL_LOGIT = 16.0
+
 SEED = 400
 SEGMENTS = 2
 BODY_LEVELS = (25, 225)
@@ -34,7 +41,7 @@ class Agreement:
     Attributes:
         reference, candidate: names of the two.
         largest_difference: of a logit, over all windows and classes.
-        limit: what is allowed.
+        limit: what was allowed.
         logits_range: the reference's smallest and largest logit.
         windows: how many were compared.
     """
@@ -65,13 +72,13 @@ def sample_segments(shape: GraphShape) -> Segments:
 def compare(
     reference: Floats, candidate: Floats, *, names: tuple[str, str], limit: float
 ) -> Agreement:
-    """Return the agreement of two sets of logits, if it is within ``limit``.
+    """Return the agreement of two sets of logits, if it is within the limit.
 
     Args:
         reference: logits, ``(windows, K)``, float32.
         candidate: logits of the same windows.
         names: of the reference and of the candidate, for the message.
-        limit: the largest difference of a logit that is allowed.
+        limit: the largest difference that is allowed while logits stay below ``USUAL_LOGIT``.
 
     Raises:
         VerificationError: the difference is larger, or not a number, or the shapes differ.
@@ -81,16 +88,17 @@ def compare(
             f"{names[1]} gives logits of shape {candidate.shape}, {names[0]} {reference.shape}"
         )
     largest = float(np.max(np.abs(reference - candidate)))
-    if not largest <= limit:
+    allowed = limit * max(1.0, float(np.max(np.abs(reference))) / USUAL_LOGIT)
+    if not largest <= allowed:
         raise VerificationError(
             f"logits of {names[1]} differ from those of {names[0]} by {largest:.3g}; "
-            f"allowed are {limit:.0e}. The stage's result is not kept"
+            f"allowed are {allowed:.2g}. The stage's result is not kept"
         )
     return Agreement(
         reference=names[0],
         candidate=names[1],
         largest_difference=largest,
-        limit=limit,
+        limit=allowed,
         logits_range=(float(reference.min()), float(reference.max())),
         windows=len(reference),
     )
