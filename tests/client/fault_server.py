@@ -1,0 +1,82 @@
+"""A server that speaks Triton's protocol and misbehaves: what Triton cannot be made to do."""
+
+import contextlib
+from collections.abc import Iterator
+from concurrent import futures
+
+import grpc
+import numpy as np
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+from i3d_client.contract import ModelContract
+
+
+class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
+    def __init__(
+        self, contract: ModelContract, *, ready: bool, shape: tuple[int, ...] | None, carries: bool
+    ) -> None:
+        self.contract = contract
+        self.ready = ready
+        self.carries = carries
+        self.shape = shape or (1, contract.windows_per_segment, len(contract.labels))
+
+    def ModelStatistics(  # noqa: N802 - the protocol's names
+        self, _request: object, _context: object
+    ) -> service_pb2.ModelStatisticsResponse:
+        statistics = service_pb2.ModelStatistics(name="faulty", version="1")
+        return service_pb2.ModelStatisticsResponse(model_stats=[statistics])
+
+    def ModelReady(  # noqa: N802
+        self, _request: object, _context: object
+    ) -> service_pb2.ModelReadyResponse:
+        return service_pb2.ModelReadyResponse(ready=self.ready)
+
+    def ModelMetadata(  # noqa: N802
+        self, _request: object, _context: object
+    ) -> service_pb2.ModelMetadataResponse:
+        return service_pb2.ModelMetadataResponse(name="faulty", versions=["1"])
+
+    def ModelConfig(  # noqa: N802
+        self, _request: object, _context: object
+    ) -> service_pb2.ModelConfigResponse:
+        response = service_pb2.ModelConfigResponse()
+        response.config.name = "faulty"
+        if self.carries:
+            response.config.parameters["i3d"].string_value = self.contract.to_json()
+        return response
+
+    def ModelInfer(  # noqa: N802
+        self, _request: object, _context: object
+    ) -> service_pb2.ModelInferResponse:
+        values = np.zeros(self.shape, np.float32)
+        response = service_pb2.ModelInferResponse(model_name="faulty", model_version="1")
+        response.outputs.add(name="PROBABILITIES", datatype="FP32", shape=values.shape)
+        response.raw_output_contents.append(values.tobytes())
+        return response
+
+
+@contextlib.contextmanager
+def fault_server(
+    contract: ModelContract,
+    *,
+    ready: bool = True,
+    shape: tuple[int, ...] | None = None,
+    carries: bool = True,
+) -> Iterator[str]:
+    """Serve one model, ``faulty``; yield ``HOST:PORT``.
+
+    Args:
+        contract: the model's.
+        ready: what it says of itself.
+        shape: of the probabilities it answers; None for the right one.
+        carries: whether its configuration has the contract.
+    """
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    faulty = _Faulty(contract, ready=ready, shape=shape, carries=carries)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(faulty, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None)
