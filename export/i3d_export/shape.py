@@ -17,8 +17,9 @@ Floats = NDArray[np.float32]
 class GraphShape:
     """The numbers of a contract that decide the graph, without names and resize rule.
 
-    Labels that are spelt otherwise, or another crop, do not make another graph. Attributes are
-    those of ``ModelContract``; ``classes`` is the number of its labels.
+    Labels that are spelt otherwise, another crop, or the stride of a single window do not make
+    another graph. Attributes are those of ``ModelContract``; ``classes`` is the number of its
+    labels.
     """
 
     height: int
@@ -34,12 +35,13 @@ class GraphShape:
     @classmethod
     def of(cls, contract: ModelContract) -> GraphShape:
         """Take from a contract what the graph depends on."""
+        single = contract.windows_per_segment == 1
         return cls(
             height=contract.height,
             width=contract.width,
             channels=contract.channels,
             clip_frames=contract.clip_frames,
-            stride=contract.stride,
+            stride=contract.clip_frames if single else contract.stride,
             windows_per_segment=contract.windows_per_segment,
             divide_by=float(contract.normalisation.divide_by),
             add=float(contract.normalisation.add),

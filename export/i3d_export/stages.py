@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_client.contract import INPUT_FRAMES, OUTPUT_FEATURES, OUTPUT_PROBABILITIES
 from i3d_export.architecture import LOGITS as LOGITS_SCOPE
 from i3d_export.checkpoint import (
     checkpoint_sha256,
@@ -89,7 +90,12 @@ def onnx_stage(variables: StageResult, shape: GraphShape) -> Stage:
     return Stage(
         name="onnx",
         inputs={"variables": variables.sha256[VARIABLES]},
-        parameters={**asdict(shape), "limit": TENSORFLOW_TO_ONNX_LIMIT, "sample": _SAMPLE},
+        parameters={
+            **asdict(shape),
+            "tensors": [INPUT_FRAMES, OUTPUT_PROBABILITIES, OUTPUT_FEATURES],
+            "limit": TENSORFLOW_TO_ONNX_LIMIT,
+            "sample": _SAMPLE,
+        },
         tools=("tensorflow-cpu", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy"),
         modules=("architecture.py", "network.py", "graph.py", "shape.py", "verification.py"),
         outputs=(ONNX, LOGITS),

@@ -1,7 +1,9 @@
 """The small network through every stage, and the published one's answer to a real video."""
 
+import errno
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,8 +23,9 @@ from onnx import numpy_helper
 from tests.export.conftest import TinyExport
 
 from i3d_client.contract import ContractError
+from i3d_client.errors import MissingExtraError
+from i3d_export import cli
 from i3d_export.checkpoint import load_variables_file
-from i3d_export.cli import export
 from i3d_export.errors import CheckpointError, ExportError, VerificationError
 from i3d_export.export import ExportedModel, export_model
 from i3d_export.shape import GraphShape
@@ -269,6 +272,35 @@ def test_an_artefact_that_was_spoilt_is_put_right(tiny: TinyExport, tmp_path: Pa
     assert not [path for path in tmp_path.rglob("*") if ".aside" in path.name]
 
 
+def test_where_links_cannot_be_made_files_are_copied(
+    tiny: TinyExport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_file_system(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", another_file_system)
+    model = export_model(
+        profile=str(tiny.profile), repository=tmp_path, checkpoint=tiny.checkpoint, cache=tiny.cache
+    )
+    for name in ("model.onnx", "model.xml", "model.bin"):
+        copied = model.folder / "1" / name
+        assert copied.stat().st_nlink == 1
+        assert sha256_of(copied) == sha256_of(tiny.artefacts / name)
+
+
+def test_another_stride_or_name_is_another_model_of_the_same_graph(
+    kinetics: ExportedModel, tmp_path: Path
+) -> None:
+    """With one window a segment the stride is the client's affair alone."""
+    model = export_model(profile="kinetics400", repository=tmp_path, stride=16, name="often")
+    assert (model.name, model.contract.stride) == ("often_fp32", 16)
+    assert all(stage.reused for stage in model.stages)
+    assert model.stages[-1].folder == kinetics.stages[-1].folder
+    config = (model.folder / "config.pbtxt").read_text()
+    assert 'name: "often_fp32"' in config
+    assert r""stride":16" in config
+
+
 def test_what_built_the_model_stands_beside_it(tiny: TinyExport) -> None:
     build = json.loads((tiny.artefacts / "build.json").read_text())
     assert build["precision"] == "fp32"
@@ -324,9 +356,26 @@ def test_the_wrong_number_of_labels_is_refused_before_anything_is_computed(
 def test_the_command_refuses_what_cannot_be(
     arguments: list[str], error: type[Exception], tmp_path: Path
 ) -> None:
-    result = CliRunner().invoke(export, [*arguments, "--repository", str(tmp_path / "models")])
+    result = CliRunner().invoke(cli.export, [*arguments, "--repository", str(tmp_path / "models")])
     assert isinstance(result.exception, error)
     assert not (tmp_path / "models").exists()
+
+
+def test_a_missing_extra_is_one_message_with_its_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "NEEDED", ("onnx", "not_installed_anywhere"))
+    result = CliRunner().invoke(cli.export, ["kinetics400"])
+    assert isinstance(result.exception, MissingExtraError)
+    assert "pip install 'i3d-triton[export]'" in str(result.exception)
+
+
+def test_the_command_says_what_was_verified_and_what_comes_next(
+    kinetics: ExportedModel, tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(cli.export, ["kinetics400", "--repository", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "OpenVINO against ONNX Runtime: logits within" in result.output
+    assert f"{kinetics.name} is in {tmp_path / kinetics.name}" in result.output
+    assert result.output.endswith(f"serve it: i3d serve --repository {tmp_path}\n")
 
 
 def bigbuckbunny() -> Path:
