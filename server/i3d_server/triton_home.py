@@ -1,10 +1,12 @@
 """The folder that Triton runs from: its backends, and a Python environment for its stubs.
 
-Triton refuses backend libraries that are links out of the backend folder, so they are copied
-(4 MB). The stub of the wheel starts Python in isolated mode: it ignores PYTHONPATH and PYTHONHOME,
-and takes the environment of the first ``python3`` on PATH. So it is given a virtual environment
-that holds nothing but a path file, which names the folders of this environment's packages: the
-same numpy and OpenVINO in a venv, a conda environment or a user's site.
+Triton refuses a backend library that is a link out of the backend folder, so that one is copied
+(1.4 MB). The stub is a link: a program that was written a moment ago can be "Text file busy" when
+Triton starts it (seen once in some twenty starts), and Triton then waits for it for ever. The stub
+of the wheel starts Python in isolated mode: it ignores PYTHONPATH and PYTHONHOME, and takes the
+environment of the first ``python3`` on PATH. So it is given a virtual environment that holds
+nothing but a path file, which names the folders of this environment's packages: the same numpy and
+OpenVINO in a venv, a conda environment or a user's site.
 """
 
 from __future__ import annotations
@@ -46,11 +48,12 @@ def make_triton_home(triton: TritonInstallation, folder: Path, *, cache: Path) -
     backends = folder / "backends"
     python_backend = backends / "python"
     python_backend.mkdir(parents=True)
-    for source in (*triton.python_backend.iterdir(), triton.stub):
+    for source in triton.python_backend.iterdir():
         if source.is_file():
-            shutil.copy2(source, python_backend / source.name)
+            shutil.copyfile(source, python_backend / source.name)
+    (python_backend / triton.stub.name).symlink_to(triton.stub)
     (backends / "openvino_cpu").mkdir()
-    shutil.copy2(OPENVINO_BACKEND, backends / "openvino_cpu" / "model.py")
+    shutil.copyfile(OPENVINO_BACKEND, backends / "openvino_cpu" / "model.py")
     programs = _make_stub_environment(folder / "environment", triton.python_path)
     environment = {
         **os.environ,

@@ -61,7 +61,7 @@ class RunningTriton:
 
     Attributes:
         ports: where it listens on 127.0.0.1.
-        log: the file of its log; removed when it is stopped.
+        log: the file of its log; removed when Triton is stopped, kept when it ends by itself.
         process: its supervisor.
     """
 
@@ -98,7 +98,7 @@ def running_triton(
     ports: Ports | None = None,
     config_name: str | None = None,
     verbose: bool = False,
-    start_timeout_s: float = 300.0,
+    start_timeout_s: float = 120.0,
     temporary_folders: Sequence[Path] = (),
 ) -> Iterator[RunningTriton]:
     """Serve the folder ``repository`` as it is, until the context ends.
@@ -135,8 +135,10 @@ def running_triton(
         try:
             yield running
         finally:
+            ended_by_itself = running.process.poll() is not None
             _stop(running.process)
-            running.log.unlink(missing_ok=True)
+            if not ended_by_itself:
+                running.log.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:
@@ -199,8 +201,10 @@ def _start_on(start: _Start, ports: Ports) -> RunningTriton:
         threading.Thread(target=_copy_log, args=(log, process), daemon=True).start()
     try:
         _await_ready(running, timeout_s=start.timeout_s)
-    except BaseException:
+    except BaseException as error:
         _stop(process)
+        if not isinstance(error, ServerStartError):
+            log.unlink(missing_ok=True)
         raise
     return running
 

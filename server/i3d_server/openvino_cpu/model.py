@@ -40,7 +40,7 @@ class TritonPythonModel:
         """
         config = json.loads(args["model_config"])
         asked = config["parameters"]["execution_precision"]["string_value"]
-        folder = Path(args["model_repository"]) / args["model_version"]
+        folder = (Path(args["model_repository"]) / args["model_version"]).resolve()
         self._outputs = [output["name"] for output in config["output"]]
         core = ov.Core()
         compiled = _compile(core, folder / "model.xml", precision=asked)
