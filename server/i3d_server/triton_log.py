@@ -15,12 +15,19 @@ _ANY_LINE = re.compile(r"^[IWEFV]\d{4} [\d:.]+ \d+ |^\+[-+]+\+$|^Signal \(|^erro
 _FAILED_MODEL = re.compile(
     r"failed to load '(?P<model>[^']+)'(?: version \d+)?: (?P<reason>.*)", re.S
 )
+_STUB_FAILED = re.compile(r"^.*triton_python_backend_stub: .*$", re.M)
 _PORT_TAKEN = re.compile(r"already in use|[Ff]ailed to bind|Address already in use")
 
 
 def port_was_taken(log: str) -> bool:
     """Whether Triton gave up because another program listens on its port."""
     return any(_PORT_TAKEN.search(line) for line in log.splitlines() if line[:1] != "I")
+
+
+def stub_failure(log: str) -> str | None:
+    """What the shell or the linker said about a stub that did not start; Triton waits for ever."""
+    found = _STUB_FAILED.search(log)
+    return found[0] if found else None
 
 
 def failed_models(log: str) -> dict[str, str]:

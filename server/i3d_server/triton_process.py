@@ -27,7 +27,7 @@ from i3d_server.errors import PortTakenError, ServerStartError
 from i3d_server.installation import find_triton
 from i3d_server.shared_memory import REGION_BYTES, require_shared_memory
 from i3d_server.triton_home import TritonHome, make_triton_home
-from i3d_server.triton_log import failed_models, last_words, port_was_taken
+from i3d_server.triton_log import failed_models, last_words, port_was_taken, stub_failure
 
 LOOPBACK = "127.0.0.1"
 _GRACE_SECONDS = 15
@@ -255,6 +255,8 @@ def _await_ready(triton: RunningTriton, *, timeout_s: float) -> None:
             with contextlib.suppress(InferenceServerException):
                 if client.is_server_ready(client_timeout=1.0):
                     return
+            if reason := stub_failure(triton.read_log()):
+                raise ServerStartError(f"Triton did not start. {reason}\nIts log: {triton.log}")
             if time.monotonic() > deadline:
                 raise ServerStartError(
                     f"Triton was not ready after {timeout_s:.0f} s: "
