@@ -16,11 +16,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 from i3d_client.classify import Outcome, classify_videos, exit_status
-from i3d_client.contract import ModelContract
 from i3d_client.errors import I3dError
 from i3d_client.options import Options
 from i3d_client.triton import Connection, Model
@@ -88,20 +86,33 @@ def _print_outcome(outcome: Outcome, messages: Console) -> None:
 def print_models(*, server: str) -> int:
     """Print a table of the server's models and return the exit status."""
     described = asyncio.run(_describe_models(server))
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True)
     if not described:
         console.print(f"{server} serves no model", markup=False)
         return 1
-    table = Table("model", "version", "state", "engine", "precision", "frames", "windows", "labels")
     for name, model in described:
-        if isinstance(model, I3dError):
-            table.add_row(name, "", "unusable", "", "", "", "", str(model))
-            continue
-        state = "ready" if model.ready else "not ready"
-        expects = _expects(model.contract) if model.contract else ("no contract", "", "")
-        table.add_row(name, model.version, state, model.engine, model.precision, *expects)
-    console.print(table)
+        for line in _description(name, model):
+            console.print(line, markup=False)
     return 0
+
+
+def _description(name: str, model: Model | I3dError) -> list[str]:
+    if isinstance(model, I3dError):
+        return [f"{name}  unusable", f"  {model}"]
+    state = "ready" if model.ready else "not ready"
+    lines = [f"{name}  {state}", f"  {model.engine}, {model.precision}, version {model.version}"]
+    if model.contract is None:
+        return [*lines, "  carries no contract: not exported by `i3d export`"]
+    contract = model.contract
+    shown = ", ".join(contract.labels[:_SHOWN_LABELS])
+    more = ", …" if len(contract.labels) > _SHOWN_LABELS else ""
+    return [
+        *lines,
+        f"  frames of {contract.height} × {contract.width}, {contract.colour}",
+        f"  windows of {contract.clip_frames} frames every {contract.stride}, "
+        f"{contract.windows_per_segment} a request; a label is for the {contract.label_frame} frame",
+        f"  {len(contract.labels)} labels: {shown}{more}",
+    ]
 
 
 async def _describe_models(server: str) -> list[tuple[str, Model | I3dError]]:
@@ -113,13 +124,3 @@ async def _describe_models(server: str) -> list[tuple[str, Model | I3dError]]:
             except I3dError as error:
                 described.append((name, error))
     return described
-
-
-def _expects(contract: ModelContract) -> tuple[str, str, str]:
-    labels = ", ".join(contract.labels[:3])
-    more = f", … ({len(contract.labels)})" if len(contract.labels) > 3 else ""
-    return (
-        f"{contract.height} × {contract.width} {contract.colour}",
-        f"{contract.clip_frames} every {contract.stride}, {contract.windows_per_segment} a request",
-        labels + more,
-    )
