@@ -10,9 +10,12 @@ parent), and when it is itself told to by SIGTERM. Then it kills what is left of
 killed, the kernel kills Triton (PR_SET_PDEATHSIG), and its stubs, which watch their parent, end
 by themselves.
 
+It also ends Triton when one of the stubs dies (out of memory, a crash): Triton never starts
+another one, goes on saying that the model is ready, and fails every request (measured, 2.51).
+
     python supervisor.py --shm-prefix NAME --grace-seconds S [--folder PATH]... -- COMMAND...
 
-The exit status is Triton's (128 + n for signal n).
+The exit status is Triton's (128 + n for signal n), or 70 if a stub died.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_SECONDS = 0.25
+_STUB_DIED = 70
+# Triton reaps a stub that it ended itself at once; one that stays dead this long was not.
+_DEAD_FOR_POLLS = 6
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,11 +76,16 @@ def supervise(
     launcher = os.getppid()
     # No threads run here, so preexec_fn is safe.
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_before_exec)
+    dead_for = 0
     try:
-        while wanted and child.poll() is None:
+        while wanted and child.poll() is None and dead_for < _DEAD_FOR_POLLS:
             said, _, _ = select.select([0], [], [], _POLL_SECONDS)
             wanted = not said and os.getppid() == launcher
-        if child.poll() is None:
+            dead_for = dead_for + 1 if _has_dead_child(child.pid) else 0
+        if dead_for >= _DEAD_FOR_POLLS:
+            sys.stdout.write("error: a stub, the process that runs a model, died\n")
+            child.kill()
+        elif child.poll() is None:
             child.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(grace_seconds)
@@ -85,7 +96,24 @@ def supervise(
             for folder in folders:
                 shutil.rmtree(folder, ignore_errors=True)
     status = child.wait()
+    if dead_for >= _DEAD_FOR_POLLS:
+        return _STUB_DIED
     return 128 - status if status < 0 else status
+
+
+def _has_dead_child(pid: int) -> bool:
+    """Whether a child of ``pid`` has ended and was not waited for."""
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in listing.read_text().split():
+                if _stat(Path("/proc") / child)[0] == "Z":
+                    return True
+    return False
+
+
+def _stat(process: Path) -> list[str]:
+    """State, parent, group, session, … of a process, as proc(5) lists them from field 3."""
+    return (process / "stat").read_text().rpartition(")")[2].split()
 
 
 def _kill_session() -> None:
@@ -105,9 +133,7 @@ def _others_in_session() -> list[int]:
         if not entry.name.isdigit() or int(entry.name) == own:
             continue
         with contextlib.suppress(OSError):
-            state, _parent, _group, session = (
-                (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-            )
+            state, _parent, _group, session = _stat(entry)[:4]
             if int(session) == own and state != "Z":
                 others.append(int(entry.name))
     return others

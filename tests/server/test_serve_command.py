@@ -157,6 +157,18 @@ def test_a_crash_of_triton_is_said_with_the_log(serve: Serve, tiny_repository: P
     assert processes(serve.cache) == []
 
 
+def test_a_crash_of_a_models_process_ends_the_server(serve: Serve, tiny_repository: Path) -> None:
+    """Triton itself would go on, say that it is ready, and fail every request."""
+    with serve.running(tiny_repository) as process:
+        for pid in processes(serve.cache):
+            if b"triton_python_backend_stub" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        output, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 1
+    assert "a stub, the process that runs a model, died" in output
+    assert processes(serve.cache) == []
+
+
 @pytest.mark.parametrize(
     ("place", "option"), [(0, "--port"), (1, "--http-port"), (2, "--metrics-port")]
 )
