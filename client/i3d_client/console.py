@@ -110,7 +110,7 @@ def _description(name: str, model: Model | I3dError) -> list[str]:
         *lines,
         f"  frames of {contract.height} × {contract.width}, {contract.colour}",
         f"  windows of {contract.clip_frames} frames every {contract.stride}, "
-        f"{contract.windows_per_segment} a request; a label is for the {contract.label_frame} frame",
+        f"{contract.windows_per_segment} a request; labels are for the {contract.label_frame} frame",
         f"  {len(contract.labels)} labels: {shown}{more}",
     ]
 
