@@ -12,6 +12,8 @@ from tests.conftest import MakeVideo, numbered_picture, read_number
 from i3d_client.errors import VideoError
 from i3d_client.video import DecodeCounts, Video, decode, open_video
 
+SHARED_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
+
 
 def numbers_of(video: Video, *, codec_threads: int = 0) -> tuple[list[int | None], DecodeCounts]:
     counts = DecodeCounts()
@@ -115,6 +117,15 @@ def test_more_pictures_in_the_header_than_in_the_file_are_noticed(make_video: Ma
     video = open_video(path)
     assert video.cut_short is not None
     assert "header says 200" in video.cut_short
+
+
+@pytest.mark.skipif(not SHARED_VIDEOS.is_dir(), reason="needs the real videos")
+def test_pictures_hidden_by_an_edit_list_are_said() -> None:
+    video = open_video(SHARED_VIDEOS / "sleap_min_session_side.mp4")
+    assert (video.num_frames_from_header, video.num_frames_hidden) == (3, 1)
+    assert "1 pictures are hidden" in video.warnings[0]
+    counts = DecodeCounts()
+    assert len(list(decode(video, counts))) == video.num_frames_expected == counts.decoded == 2
 
 
 def text(path: Path) -> None:
