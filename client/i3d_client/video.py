@@ -310,6 +310,9 @@ def _frames_or_gaps(
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError):
             return
+        if packet.is_corrupt:  # cut off, or with pieces missing: decoders may make a picture up
+            yield None
+            continue
         try:
             frames = packet.decode()
         except av.error.FFmpegError:

@@ -110,13 +110,28 @@ def test_a_damaged_group_loses_its_own_frames_alone(make_video: MakeVideo) -> No
     assert all(kept[place] == place for place in [*range(24), *range(36, 60)])
 
 
-def test_more_pictures_in_the_header_than_in_the_file_are_noticed(make_video: MakeVideo) -> None:
-    path = make_video(200, name="whole.avi", codec="mjpeg", pixel_format="yuvj420p")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "whole.avi", "codec": "mjpeg", "pixel_format": "yuvj420p"},
+        {"name": "whole.mp4", "container_options": {"movflags": "faststart"}, "b_frames": 2},
+    ],
+    ids=["avi", "mp4"],
+)
+def test_a_file_cut_in_the_middle_is_noticed(
+    make_video: MakeVideo, options: dict[str, object]
+) -> None:
+    path = make_video(200, **options)
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[: len(content) * 2 // 3])
     video = open_video(path)
     assert video.cut_short is not None
     assert "header says 200" in video.cut_short
+    numbers, counts = numbers_of(video)
+    readable = [number for number in numbers if number is not None]
+    assert 60 < len(readable) < 200
+    assert readable == list(range(len(readable)))
+    assert counts.num_frames == len(numbers)
 
 
 @pytest.mark.skipif(not SHARED_VIDEOS.is_dir(), reason="needs the real videos")
