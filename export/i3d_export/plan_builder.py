@@ -20,7 +20,7 @@ from typing import Any
 from i3d_export.errors import PlanError
 from i3d_export.gpu import Gpu
 from i3d_export.plan_stamp import PlanOptions
-from i3d_export.tensorrt_module import aim, timing_cache_calls
+from i3d_export.tensorrt_module import aim, known_timings, timing_cache_calls
 
 _ACTIVATIONS = re.compile(r"Total Activation Memory: (\d+) bytes")
 
@@ -107,7 +107,7 @@ def build_plan(
     network, parser = _parse(trt, builder, logger, onnx)
     config = builder_config(trt, builder, network, gpu=gpu, options=options)
     _add_profile(builder, network, config, max_batch_size)
-    _load_timings(config, timing_cache, log)
+    _load_timings(trt, config, timing_cache, log)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         said = "; ".join(log.errors) or "without saying why"
@@ -185,10 +185,9 @@ def _add_profile(builder: Any, network: Any, config: Any, max_batch_size: int) -
     config.add_optimization_profile(profile)
 
 
-def _load_timings(config: Any, path: Path, log: BuildLog) -> None:
-    known = path.read_bytes() if path.is_file() else b""
+def _load_timings(trt: Any, config: Any, path: Path, log: BuildLog) -> None:
     with timing_cache_calls():
-        cache = config.create_timing_cache(known)
+        cache = config.create_timing_cache(known_timings(trt, path))
         if cache is None or not config.set_timing_cache(cache, False):
             log.add("WARNING", f"{path} is not a timing cache of this TensorRT and GPU")
             config.set_timing_cache(config.create_timing_cache(b""), False)

@@ -15,6 +15,7 @@ import importlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from i3d_export.errors import PlanError
@@ -82,6 +83,12 @@ def aim(trt: Any, config: Any, gpu: Gpu) -> None:
         raise PlanError(f"{AHEAD_OF_TIME} builds for {', '.join(known)}; got {name}")
     config.num_compute_capabilities = 1
     config.set_compute_capability(known[name], 0)
+
+
+def known_timings(trt: Any, path: Path) -> bytes:
+    """Return what a timing cache starts from; ``tensorrt_rtx`` times nothing and keeps nothing."""
+    keeps = trt.__name__ != AHEAD_OF_TIME
+    return path.read_bytes() if keeps and path.is_file() else b""
 
 
 @contextmanager
