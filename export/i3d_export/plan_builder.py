@@ -9,7 +9,6 @@ Standard library only, and Python 3.10: this runs inside NVIDIA's TensorRT conta
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import time
@@ -70,6 +69,10 @@ class BuildLog:
         if severity in ("ERROR", "INTERNAL_ERROR"):
             self.errors.append(message)
 
+    def said(self) -> str:
+        """Return the errors in one line."""
+        return "; ".join(self.errors) or "without saying why"
+
     @property
     def activation_bytes(self) -> int | None:
         """The last figure that TensorRT gave for activations."""
@@ -103,16 +106,15 @@ def build_plan(
     """
     started = time.monotonic()
     logger = log.logger(trt)
-    builder = trt.Builder(logger)
+    builder = _start(trt, logger, log)
     network, parser = _parse(trt, builder, logger, onnx)
     config = builder_config(trt, builder, network, gpu=gpu, options=options)
     _add_profile(builder, network, config, max_batch_size)
-    _load_timings(trt, config, timing_cache, log)
+    timings = _start_timings(trt, config, timing_cache, log)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        said = "; ".join(log.errors) or "without saying why"
-        raise PlanError(f"TensorRT could not build the plan: {said}")
-    _keep_timings(config, timing_cache)
+        raise PlanError(f"TensorRT could not build the plan: {log.said()}")
+    _keep_timings(timings, timing_cache, log)
     del parser  # it owns the weights that the network refers to until here
     return BuiltPlan(
         plan=memoryview(plan),
@@ -155,6 +157,14 @@ def graph_precision(trt: Any, network: Any) -> str:
     return "bf16" if trt.DataType.BF16 in types else "fp32"
 
 
+def _start(trt: Any, logger: Any, log: BuildLog) -> Any:
+    """Return a builder; where CUDA does not start, the binding raises one of these."""
+    try:
+        return trt.Builder(logger)
+    except (RuntimeError, TypeError) as error:
+        raise PlanError(f"TensorRT cannot start on this GPU: {log.said()} ({error})") from error
+
+
 def _parse(trt: Any, builder: Any, logger: Any, onnx: Path) -> tuple[Any, Any]:
     flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flags)
@@ -185,18 +195,26 @@ def _add_profile(builder: Any, network: Any, config: Any, max_batch_size: int) -
     config.add_optimization_profile(profile)
 
 
-def _load_timings(trt: Any, config: Any, path: Path, log: BuildLog) -> None:
+def _start_timings(trt: Any, config: Any, path: Path, log: BuildLog) -> Any:
+    """Give the build the timings of builds before it, and return what it will add to."""
     with timing_cache_calls():
-        cache = config.create_timing_cache(known_timings(trt, path))
-        if cache is None or not config.set_timing_cache(cache, False):
+        timings = config.create_timing_cache(known_timings(trt, path))
+        if timings is None or not config.set_timing_cache(timings, False):
             log.add("WARNING", f"{path} is not a timing cache of this TensorRT and GPU")
-            config.set_timing_cache(config.create_timing_cache(b""), False)
+            timings = config.create_timing_cache(b"")
+            config.set_timing_cache(timings, False)
+    return timings
 
 
-def _keep_timings(config: Any, path: Path) -> None:
+def _keep_timings(timings: Any, path: Path, log: BuildLog) -> None:
+    """Keep the timings for the next build; a full disk must not cost this one its plan."""
     with timing_cache_calls():
-        timings = config.get_timing_cache().serialize()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".aside-", delete=False) as file:
-        file.write(timings)
-    os.replace(file.name, path)  # noqa: PTH105 - NamedTemporaryFile names a str
+        content = timings.serialize()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".aside-", dir=path.parent) as aside:
+            file = Path(aside) / path.name
+            file.write_bytes(memoryview(content))
+            file.replace(path)
+    except OSError as error:
+        log.add("WARNING", f"timings are not kept: {error}")

@@ -40,6 +40,7 @@ LOG, FAILED_LOG = "plan.log", "plan.failed.log"
 _MAX_BATCH_SIZE = re.compile(r"^\s*max_batch_size\s*:\s*(\d+)", re.MULTILINE)
 _GIB, _MIB = 2**30, 2**20
 
+OnStart = Callable[[str, str], object]
 Action = Literal["built", "up to date", "stale", "failed", "not exported"]
 
 
@@ -80,6 +81,7 @@ def build_plans(
     models: Sequence[str] | None = None,
     check_only: bool = False,
     cache: Path | None = None,
+    on_start: OnStart = lambda _, __: None,
     on_outcome: Callable[[PlanOutcome], object] = lambda _: None,
 ) -> tuple[PlanOutcome, ...]:
     """Build every plan that is missing or stale; a failure leaves the others their turn.
@@ -92,6 +94,7 @@ def build_plans(
         models: names; None means every model that was exported. A named one must have been.
         check_only: build nothing.
         cache: for timings; None means ``cache_folder()``.
+        on_start: called with name and reason before each build, which can take minutes.
         on_outcome: called after each model.
 
     Raises:
@@ -107,7 +110,13 @@ def build_plans(
             outcome = _guarded(check_plan, folder, trt=trt, gpu=gpu, options=options)
         else:
             outcome = _guarded(
-                build_plan_for_model, folder, trt=trt, gpu=gpu, options=options, cache=cache
+                build_plan_for_model,
+                folder,
+                trt=trt,
+                gpu=gpu,
+                options=options,
+                cache=cache,
+                on_start=on_start,
             )
         outcomes.append(outcome)
         on_outcome(outcome)
@@ -119,7 +128,13 @@ def build_plans(
 
 
 def build_plan_for_model(
-    folder: Path, *, trt: Any, gpu: Gpu, options: PlanOptions, cache: Path | None = None
+    folder: Path,
+    *,
+    trt: Any,
+    gpu: Gpu,
+    options: PlanOptions,
+    cache: Path | None = None,
+    on_start: OnStart = lambda _, __: None,
 ) -> PlanOutcome:
     """Build one model's plan if it is missing or stale.
 
@@ -129,6 +144,7 @@ def build_plan_for_model(
         gpu: what the plan is for.
         options: how it is built.
         cache: for timings; None means ``cache_folder()``.
+        on_start: called with name and reason if there is something to build.
 
     Raises:
         PlanError: the graph is refused or the build fails; the plan that was there is kept.
@@ -140,24 +156,9 @@ def build_plan_for_model(
         stamp, reason = _why_build(artefacts, wanted)
         if reason is None:
             return PlanOutcome(model=folder.name, action="up to date", stamp=stamp)
+        on_start(folder.name, reason)
         timings = (cache or cache_folder()) / "tensorrt" / _timings_name(wanted)
-        log = BuildLog()
-        try:
-            built = build_plan(
-                artefacts / ONNX,
-                trt=trt,
-                gpu=gpu,
-                max_batch_size=wanted.max_batch_size,
-                options=options,
-                timing_cache=timings,
-                log=log,
-            )
-        except PlanError as error:
-            _write_log(artefacts / FAILED_LOG, log)
-            raise PlanError(f"{error}\n  its log: {artefacts / FAILED_LOG}") from error
-        stamp = _place(artefacts, built, wanted, driver_version=gpu.driver_version)
-        _write_log(artefacts / LOG, log)
-        (artefacts / FAILED_LOG).unlink(missing_ok=True)
+        stamp = _build(artefacts, wanted, trt=trt, gpu=gpu, timings=timings)
         return PlanOutcome(model=folder.name, action="built", reason=reason, stamp=stamp)
 
 
@@ -198,6 +199,8 @@ def _model_folders(repository: Path, models: Sequence[str] | None) -> list[Path]
             f"{repository}: no such folder. Name the model repository with --repository, or make "
             "one: i3d export kinetics400"
         )
+    if models is not None and not models:
+        raise PlanError("expected at least one model name, got none")
     folders = {entry.parent.name: entry.parent for entry in repository.glob("*/config.pbtxt")}
     if models is not None and (unknown := sorted(set(models) - set(folders))):
         known = ", ".join(sorted(folders)) or "none"
@@ -238,6 +241,27 @@ def _why_build(artefacts: Path, wanted: PlanBinding) -> tuple[PlanStamp | None, 
     if reason is None and _sha256(artefacts / PLAN) != stamp.plan_sha256:
         reason = f"{PLAN} is not the file that {STAMP} describes"
     return stamp, reason
+
+
+def _build(artefacts: Path, wanted: PlanBinding, *, trt: Any, gpu: Gpu, timings: Path) -> PlanStamp:
+    log = BuildLog()
+    try:
+        built = build_plan(
+            artefacts / ONNX,
+            trt=trt,
+            gpu=gpu,
+            max_batch_size=wanted.max_batch_size,
+            options=wanted.options,
+            timing_cache=timings,
+            log=log,
+        )
+    except PlanError as error:
+        _write_log(artefacts / FAILED_LOG, log)
+        raise PlanError(f"{error}\n  its log: {artefacts / FAILED_LOG}") from error
+    stamp = _place(artefacts, built, wanted, driver_version=gpu.driver_version)
+    _write_log(artefacts / LOG, log)
+    (artefacts / FAILED_LOG).unlink(missing_ok=True)
+    return stamp
 
 
 def _place(

@@ -18,7 +18,7 @@ from i3d_export.errors import PlanError
 from i3d_export.gpu import Gpu, visible_gpus
 from i3d_export.plan_stamp import PlanOptions
 from i3d_export.plans import build_plans
-from i3d_export.tensorrt_module import import_tensorrt
+from i3d_export.tensorrt_module import import_tensorrt, require_buildable
 
 Echo = Callable[[object], object]
 
@@ -56,8 +56,11 @@ def run_plans(request: PlansRequest, *, echo: Echo) -> int:
     Raises:
         PlanError: no GPU, no TensorRT, or nothing to build.
     """
-    gpu = _only_kind(_find_gpus(), request.options)
+    gpus = _find_gpus()
+    gpu = _only_kind(gpus, request.options)
     trt = import_tensorrt()
+    for served_on in gpus:
+        require_buildable(trt, served_on, request.options)
     echo(f"TensorRT {trt.__version__}, {gpu.name} ({gpu.capability}), driver {gpu.driver_version}")
     outcomes = build_plans(
         request.repository,
@@ -66,6 +69,7 @@ def run_plans(request: PlansRequest, *, echo: Echo) -> int:
         options=request.options,
         models=request.models,
         check_only=request.check_only,
+        on_start=lambda model, reason: echo(f"{model}: building, which takes minutes ({reason})"),
         on_outcome=echo,
     )
     return 0 if all(outcome.usable for outcome in outcomes) else 1

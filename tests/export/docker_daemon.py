@@ -7,6 +7,7 @@ log, wait, remove. Each answer can be set; every call is kept.
 import json
 import socketserver
 import struct
+import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class DockerDaemon(socketserver.ThreadingUnixStreamServer):
         self.pull_error: str | None = None
         self.start_error: str | None = None
         self.log: list[bytes] = [b"line one\nline ", b"two \xc3", b"\xa9\n"]
+        self.log_pause_s = 0.0
         self.status = 0
 
     def done(self, method: str, path: str) -> bool:
@@ -55,8 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.endswith("/json"):
             self._answer(200, {"Id": CONTAINER, "Config": {"Tty": False}})
         elif path.endswith("/logs"):
-            chunks = [struct.pack(">BxxxL", 1, len(part)) + part for part in self.server.log]
-            self._send(200, b"".join(chunks), "application/octet-stream")
+            self._stream_log()
 
     def do_POST(self) -> None:
         path = self._keep()
@@ -98,13 +99,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.has_image = True
             self._answer(200, {"status": "Pulling"})
 
+    def _stream_log(self) -> None:
+        chunks = [struct.pack(">BxxxL", 1, len(part)) + part for part in self.server.log]
+        self._send_head(200, sum(map(len, chunks)), "application/octet-stream")
+        for chunk in chunks:
+            self.wfile.write(chunk)
+            self.wfile.flush()
+            time.sleep(self.server.log_pause_s)
+
     def _answer(self, status: int, document: dict[str, Any]) -> None:
         self._send(status, json.dumps(document).encode(), "application/json")
 
     def _send(self, status: int, body: bytes, kind: str) -> None:
+        self._send_head(status, len(body), kind)
+        self.wfile.write(body)
+
+    def _send_head(self, status: int, size: int, kind: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         if status != 204:
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(size))
         self.end_headers()
-        self.wfile.write(body)

@@ -255,6 +255,25 @@ def test_a_failure_leaves_the_other_models_their_turn(model: Path) -> None:
     assert str(outcomes[2]).endswith("GiB an instance (no plan yet)")
 
 
+def test_a_cache_that_cannot_be_written_costs_the_timings_alone(model: Path) -> None:
+    (model.parent.parent / "cache").write_text("a file")
+    assert build(model).action == "built"
+    assert "WARNING: timings are not kept" in (model / "1" / "plan.log").read_text()
+
+
+def test_a_builder_that_does_not_start_is_an_error_of_that_model(model: Path) -> None:
+    class NoCuda:
+        __name__, __version__, ILogger = trt.__name__, trt.__version__, trt.ILogger
+
+        def Builder(self, logger: Any) -> None:  # noqa: N802 - TensorRT's name
+            logger.log(trt.ILogger.Severity.ERROR, "CUDA initialization failure with error: 35")
+            raise TypeError("factory function returned nullptr")
+
+    (outcome,) = build_plans(model.parent, trt=NoCuda(), gpu=L4, options=PlanOptions())
+    assert outcome.action == "failed"
+    assert "cannot start on this GPU: CUDA initialization failure" in outcome.reason
+
+
 def test_names_and_an_empty_repository_are_explained(model: Path, tmp_path: Path) -> None:
     def fails(repository: Path, models: list[str] | None = None) -> str:
         with pytest.raises(PlanError) as caught:
@@ -263,6 +282,7 @@ def test_names_and_an_empty_repository_are_explained(model: Path, tmp_path: Path
 
     assert "no model named nosuch; there is tiny_fp32" in fails(model.parent, ["nosuch"])
     assert "no such folder" in fails(tmp_path / "nowhere")
+    assert "expected at least one model name" in fails(model.parent, [])
     (tmp_path / "empty").mkdir()
     assert "no model was exported here" in fails(tmp_path / "empty")
     (model / "1" / "model.onnx").unlink()

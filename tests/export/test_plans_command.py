@@ -76,9 +76,10 @@ def repository(tmp_path: Path, tiny: TinyExport) -> Path:
 def test_plans_are_built_with_what_the_container_holds(repository: Path, tmp_path: Path) -> None:
     first = container(repository, tmp_path / "cache")
     assert (first.returncode, first.stderr) == (0, "")
-    head, line = first.stdout.splitlines()
+    head, start, line = first.stdout.splitlines()
     assert head.startswith("TensorRT 1.")
     assert head.endswith(", NVIDIA L4 (8.9), driver 580.95")
+    assert start == "tiny_fp32: building, which takes minutes (no plan yet)"
     assert line.startswith("tiny_fp32: built in ")
     second = container(repository, tmp_path / "cache", "--check")
     assert (second.returncode, second.stdout.splitlines()[1]) == (0, "tiny_fp32: up to date")
