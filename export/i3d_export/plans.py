@@ -3,41 +3,35 @@
 A plan is placed only when it is whole. A build that fails leaves the plan that is there, and its
 log as ``1/plan.failed.log``; a build that succeeds leaves its log as ``1/plan.log``.
 
-Standard library only, and Python 3.10: this runs inside NVIDIA's TensorRT containers, which have
-no protobuf to read ``config.pbtxt`` with. The one field that matters is read as text.
+Standard library only, and Python 3.10: this runs inside NVIDIA's TensorRT containers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
-import json
 import os
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from i3d_export.errors import PlanError
 from i3d_export.gpu import Gpu
-from i3d_export.plan_builder import BuildLog, BuiltPlan, build_plan
-from i3d_export.plan_stamp import (
-    PlanBinding,
-    PlanOptions,
-    PlanStamp,
-    plan_document,
-    read_stamp,
-    stale_reason,
+from i3d_export.plan_builder import BuildLog, build_plan
+from i3d_export.plan_files import (
+    ONNX,
+    locked,
+    max_batch_size,
+    place,
+    sha256_of,
+    why_build,
+    write_log,
 )
+from i3d_export.plan_stamp import PlanBinding, PlanOptions, PlanStamp
 from i3d_export.tensorrt_module import require_buildable
 
-ONNX, PLAN, STAMP, BUILD = "model.onnx", "model.plan", "plan.json", "build.json"
 LOG, FAILED_LOG = "plan.log", "plan.failed.log"
 
-_MAX_BATCH_SIZE = re.compile(r"^\s*max_batch_size\s*:\s*(\d+)", re.MULTILINE)
 _GIB, _MIB = 2**30, 2**20
 
 OnStart = Callable[[str, str], object]
@@ -151,9 +145,10 @@ def build_plan_for_model(
         OSError: the folder or the cache cannot be written.
     """
     artefacts = folder / "1"
-    with _locked(artefacts):
+    _require_exported(folder)
+    with locked(artefacts):
         wanted = _wanted(folder, trt=trt, gpu=gpu, options=options)
-        stamp, reason = _why_build(artefacts, wanted)
+        stamp, reason = why_build(artefacts, wanted)
         if reason is None:
             return PlanOutcome(model=folder.name, action="up to date", stamp=stamp)
         on_start(folder.name, reason)
@@ -164,8 +159,9 @@ def build_plan_for_model(
 
 def check_plan(folder: Path, *, trt: Any, gpu: Gpu, options: PlanOptions) -> PlanOutcome:
     """Say whether one model's plan can be used as it is; arguments as in building it."""
+    _require_exported(folder)
     wanted = _wanted(folder, trt=trt, gpu=gpu, options=options)
-    stamp, reason = _why_build(folder / "1", wanted)
+    stamp, reason = why_build(folder / "1", wanted)
     if reason is None:
         return PlanOutcome(model=folder.name, action="up to date", stamp=stamp)
     return PlanOutcome(model=folder.name, action="stale", reason=reason)
@@ -178,19 +174,6 @@ def cache_folder() -> Path:
         return Path(chosen)
     users = os.environ.get("XDG_CACHE_HOME")
     return (Path(users) if users else Path.home() / ".cache") / "i3d-triton"
-
-
-def max_batch_size(config: Path) -> int:
-    """Read ``max_batch_size`` from a ``config.pbtxt``.
-
-    Raises:
-        PlanError: it is not there, or zero.
-    """
-    found = _MAX_BATCH_SIZE.search(config.read_text(encoding="utf-8"))
-    size = int(found.group(1)) if found else 0
-    if not size:
-        raise PlanError(f"{config}: expected a max_batch_size of 1 or more")
-    return size
 
 
 def _model_folders(repository: Path, models: Sequence[str] | None) -> list[Path]:
@@ -215,12 +198,15 @@ def _guarded(work: Callable[..., PlanOutcome], folder: Path, **arguments: Any) -
         return PlanOutcome(model=folder.name, action="failed", reason=str(error))
 
 
-def _wanted(folder: Path, *, trt: Any, gpu: Gpu, options: PlanOptions) -> PlanBinding:
+def _require_exported(folder: Path) -> None:
     onnx = folder / "1" / ONNX
     if not onnx.is_file():
         raise PlanError(f"{onnx} is missing: export the model first (i3d export …)")
+
+
+def _wanted(folder: Path, *, trt: Any, gpu: Gpu, options: PlanOptions) -> PlanBinding:
     return PlanBinding(
-        onnx_sha256=_sha256(onnx),
+        onnx_sha256=sha256_of(folder / "1" / ONNX),
         max_batch_size=max_batch_size(folder / "config.pbtxt"),
         module=trt.__name__,
         version=trt.__version__,
@@ -228,19 +214,6 @@ def _wanted(folder: Path, *, trt: Any, gpu: Gpu, options: PlanOptions) -> PlanBi
         compute_capability=gpu.capability,
         options=options,
     )
-
-
-def _why_build(artefacts: Path, wanted: PlanBinding) -> tuple[PlanStamp | None, str | None]:
-    """Return the stamp that is there, and why a build is needed; None if none is."""
-    if not (artefacts / PLAN).is_file():
-        return None, "no plan yet"
-    stamp = read_stamp(artefacts / STAMP)
-    if stamp is None:
-        return None, f"{STAMP} is missing or cannot be read"
-    reason = stale_reason(stamp, wanted)
-    if reason is None and _sha256(artefacts / PLAN) != stamp.plan_sha256:
-        reason = f"{PLAN} is not the file that {STAMP} describes"
-    return stamp, reason
 
 
 def _build(artefacts: Path, wanted: PlanBinding, *, trt: Any, gpu: Gpu, timings: Path) -> PlanStamp:
@@ -256,49 +229,12 @@ def _build(artefacts: Path, wanted: PlanBinding, *, trt: Any, gpu: Gpu, timings:
             log=log,
         )
     except PlanError as error:
-        _write_log(artefacts / FAILED_LOG, log)
+        write_log(artefacts / FAILED_LOG, log)
         raise PlanError(f"{error}\n  its log: {artefacts / FAILED_LOG}") from error
-    stamp = _place(artefacts, built, wanted, driver_version=gpu.driver_version)
-    _write_log(artefacts / LOG, log)
+    stamp = place(artefacts, built, wanted, driver_version=gpu.driver_version)
+    write_log(artefacts / LOG, log)
     (artefacts / FAILED_LOG).unlink(missing_ok=True)
     return stamp
-
-
-def _place(
-    artefacts: Path, built: BuiltPlan, wanted: PlanBinding, *, driver_version: str
-) -> PlanStamp:
-    """Replace plan and stamp; killed in between, a plan without a stamp is built again."""
-    stamp = PlanStamp(
-        binding=wanted,
-        driver_version=driver_version,
-        graph_precision=built.graph_precision,
-        plan_sha256=hashlib.sha256(built.plan).hexdigest(),
-        plan_bytes=built.plan.nbytes,
-        activation_bytes=built.activation_bytes,
-        build_seconds=round(built.build_seconds, 3),
-    )
-    document = plan_document(stamp, _read_build(artefacts / BUILD))
-    with tempfile.TemporaryDirectory(prefix=".aside-", dir=artefacts) as aside:
-        plan, text = Path(aside) / PLAN, Path(aside) / STAMP
-        plan.write_bytes(built.plan)
-        text.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        (artefacts / STAMP).unlink(missing_ok=True)
-        plan.replace(artefacts / PLAN)
-        text.replace(artefacts / STAMP)
-    return stamp
-
-
-def _read_build(path: Path) -> dict[str, Any]:
-    """Return what the export wrote of the model; nothing if it wrote nothing readable."""
-    try:
-        build = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return build if isinstance(build, dict) else {}
-
-
-def _write_log(path: Path, log: BuildLog) -> None:
-    path.write_text("".join(f"{line}\n" for line in log.lines), encoding="utf-8")
 
 
 def _timings_name(wanted: PlanBinding) -> str:
@@ -306,29 +242,8 @@ def _timings_name(wanted: PlanBinding) -> str:
     return f"timings-{wanted.module}-{wanted.version}-{gpu}-{wanted.compute_capability}.bin"
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_MIB):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _say_sizes(stamp: PlanStamp) -> str:
     said = f"{stamp.plan_bytes / _MIB:.1f} MiB"
     if stamp.activation_bytes is not None:
         said += f", activations {stamp.activation_bytes / _GIB:.2f} GiB an instance"
     return said
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time build in a folder, where its file system can lock folders."""
-    folder.mkdir(exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -25,13 +25,13 @@ from i3d_export.errors import PlanError
 from i3d_export.export import ExportedModel
 from i3d_export.gpu import Gpu
 from i3d_export.plan_builder import BuildLog, _parse, build_plan, builder_config
+from i3d_export.plan_files import max_batch_size
 from i3d_export.plan_stamp import PlanOptions
 from i3d_export.plans import (
     PlanOutcome,
     build_plan_for_model,
     build_plans,
     check_plan,
-    max_batch_size,
 )
 from i3d_export.tensorrt_module import require_buildable
 
@@ -284,6 +284,14 @@ def test_names_and_an_empty_repository_are_explained(model: Path, tmp_path: Path
     assert "no such folder" in fails(tmp_path / "nowhere")
     assert "expected at least one model name" in fails(model.parent, [])
     (tmp_path / "empty").mkdir()
+    (tmp_path / "bare" / "bare_fp32").mkdir(parents=True)
+    shutil.copy(model / "config.pbtxt", tmp_path / "bare" / "bare_fp32")
+    (named,) = build_plans(
+        tmp_path / "bare", trt=trt, gpu=L4, options=PlanOptions(), models=["bare_fp32"]
+    )
+    assert named.action == "failed"
+    assert "model.onnx is missing: export the model first" in named.reason
+    assert not (tmp_path / "bare" / "bare_fp32" / "1").exists()
     assert "no model was exported here" in fails(tmp_path / "empty")
     (model / "1" / "model.onnx").unlink()
     assert "no model was exported here" in fails(model.parent)

@@ -23,6 +23,7 @@ IN_CONTAINER = (
     "errors",
     "gpu",
     "plan_builder",
+    "plan_files",
     "plan_stamp",
     "plans",
     "plans_in_container",
