@@ -5,7 +5,8 @@
         ├── ProfileError        a profile is unknown or says something wrong
         ├── FetchError          the published weights cannot be had
         ├── CheckpointError     a checkpoint is not what it should be
-        └── VerificationError   a stage's result differs from the stage before it
+        ├── VerificationError   a stage's result differs from the stage before it
+        └── PlanError           a TensorRT plan cannot be built
 
 Values of a profile that break the contract's rules raise ``i3d_client.errors.ContractError``.
 """
@@ -33,3 +34,7 @@ class CheckpointError(ExportError):
 
 class VerificationError(ExportError):
     """A stage's result differs from the stage before it by more than is allowed."""
+
+
+class PlanError(ExportError):
+    """A TensorRT plan cannot be built: no GPU, no TensorRT, or a graph that it refuses."""

@@ -50,6 +50,7 @@ def gpu_config(name: str, contract: ModelContract) -> str:
     config.default_model_filename = "model.plan"
     # Two, so that one copies its frames to the GPU while the other computes.
     config.instance_group.add(kind=triton.ModelInstanceGroup.KIND_GPU, count=2)
+    _add_cuda_graphs(config, contract)
     for batch in sorted({1, config.max_batch_size}):
         _add_warmup(config, contract, batch)
     return _text(config)
@@ -125,6 +126,19 @@ def _set_queues(config: Any, contract: ModelContract, queue_delay_us: int) -> No
         policy.default_timeout_microseconds = QUEUE_TIMEOUT_US[level]
         policy.allow_timeout_override = True
         policy.max_queue_size = max_queue_size(contract, level)
+
+
+def _add_cuda_graphs(config: Any, contract: ModelContract) -> None:
+    """Record the whole network once for each size of a batch, and launch it as one.
+
+    Only the batch is free, so the recordings cover every shape there is. Left to itself, Triton
+    records sizes 1, the preferred ones and the largest, and runs the others kernel by kernel.
+    """
+    cuda = config.optimization.cuda
+    cuda.graphs = True
+    for batch in range(1, config.max_batch_size + 1):
+        graph = cuda.graph_spec.add(batch_size=batch)
+        graph.input[INPUT_FRAMES].dim.extend(contract.segment_shape)
 
 
 def _add_warmup(config: Any, contract: ModelContract, batch: int) -> None:

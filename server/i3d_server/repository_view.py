@@ -144,7 +144,9 @@ def _incomplete(model: Path, engine: Engine) -> SkippedModel | None:
     if not missing:
         return None
     reason = f"{', '.join(missing)} missing"
-    return SkippedModel(name=model.name, reason=reason, command=f"i3d export {_profile(model)}")
+    exported = engine == "tensorrt" and (model / "1" / "model.onnx").is_file()
+    command = "i3d plans" if exported else f"i3d export {_profile(model)}"
+    return SkippedModel(name=model.name, reason=reason, command=command)
 
 
 def _profile(model: Path) -> str:

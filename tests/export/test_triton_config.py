@@ -53,6 +53,16 @@ def test_each_configuration_names_its_engine() -> None:
     assert cpu.parameters["execution_precision"].string_value == "f32"
 
 
+def test_every_batch_that_can_be_has_a_cuda_graph() -> None:
+    for windows in (1, 32, 64):
+        contract = with_windows(CONTRACT, stride=1, windows=windows)
+        gpu = parsed(gpu_config("m", contract))
+        graphs = gpu.optimization.cuda.graph_spec
+        assert gpu.optimization.cuda.graphs
+        assert [graph.batch_size for graph in graphs] == list(range(1, gpu.max_batch_size + 1))
+        assert all(list(graph.input["FRAMES"].dim) == list(gpu.input[0].dims) for graph in graphs)
+
+
 @pytest.mark.parametrize(("windows", "batch"), [(1, 8), (8, 8), (9, 7), (32, 2), (64, 1), (99, 1)])
 def test_a_batch_holds_at_most_64_windows(windows: int, batch: int) -> None:
     contract = with_windows(CONTRACT, stride=1, windows=windows)

@@ -48,7 +48,10 @@ def test_no_complete_model_is_an_error_that_says_what_to_do(
 ) -> None:
     with pytest.raises(RepositoryError, match=r"model\.plan, .*plan\.json missing") as raised:
         make_view(own_repository, engine="tensorrt", folder=tmp_path / "view")
-    assert "i3d export tiny" in str(raised.value)
+    assert "build it with: i3d plans" in str(raised.value)
+    (own_repository / "tiny_fp32/1/model.onnx").unlink()
+    with pytest.raises(RepositoryError, match="build it with: i3d export tiny"):
+        make_view(own_repository, engine="tensorrt", folder=tmp_path / "view")
 
 
 def test_tensorrt_is_shown_its_own_files(own_repository: Path, tmp_path: Path) -> None:
