@@ -5,7 +5,8 @@
         ├── ProfileError        a profile is unknown or says something wrong
         ├── FetchError          the published weights cannot be had
         ├── CheckpointError     a checkpoint is not what it should be
-        └── VerificationError   a stage's result differs from the stage before it
+        ├── VerificationError   a stage's result differs from the stage before it
+        └── GateError           a precision is too far from FP32
 
 Values of a profile that break the contract's rules raise ``i3d_client.errors.ContractError``.
 """
@@ -33,3 +34,7 @@ class CheckpointError(ExportError):
 
 class VerificationError(ExportError):
     """A stage's result differs from the stage before it by more than is allowed."""
+
+
+class GateError(ExportError):
+    """A precision's answers are further from FP32's than is allowed."""
