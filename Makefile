@@ -3,12 +3,13 @@
 #   make test                all tests
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
+#   make docs                put the measured figures into the pages
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
 
-.PHONY: demo test lint format bench setup clean
+.PHONY: demo test lint format bench docs setup clean
 
 demo: setup
 	$(BIN)/i3d export kinetics400
@@ -29,6 +30,9 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m i3d_bench.overlap --out benchmarks/results/overlap.json
+
+docs: setup
+	$(BIN)/python -m i3d_bench.pages README.md
 
 setup: $(INSTALLED)
 

@@ -30,6 +30,7 @@ from i3d_bench.looped import write_looped
 from i3d_bench.machine import machine_facts
 from i3d_bench.simulated_accelerator import MODEL_NAME, simulated_accelerator
 from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract, Normalisation, Resize
+from i3d_client.geometry import use_one_opencv_thread
 from i3d_client.options import DEFAULT_IN_FLIGHT
 from i3d_client.streaming import segments_of
 from i3d_client.triton import Connection
@@ -60,6 +61,7 @@ def measure(*, seconds: float, repeats: int) -> dict[str, Any]:
         repeats: of every measurement; figures are medians.
     """
     facts = machine_facts()
+    use_one_opencv_thread()  # as the command does
     with tempfile.TemporaryDirectory(prefix="i3d-overlap-") as folder:
         video, num_frames = _video_of(seconds, Path(folder))
         decoding_s = _clock(lambda: _decode(video))

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from i3d_client.classify import Outcome, classify_videos, exit_status
 from i3d_client.errors import I3dError
+from i3d_client.geometry import use_one_opencv_thread
 from i3d_client.options import Options
 from i3d_client.triton import Connection, Model
 
@@ -36,6 +37,7 @@ class _Rate(ProgressColumn):
 
 def run_classify(*, videos: Sequence[Path], options: Options) -> int:
     """Classify videos, show progress and answers, and return the exit status."""
+    use_one_opencv_thread()
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=messages, disable=not messages.is_terminal) as bars:
@@ -110,7 +112,7 @@ def _description(name: str, model: Model | I3dError) -> list[str]:
         *lines,
         f"  frames of {contract.height} × {contract.width}, {contract.colour}",
         f"  windows of {contract.clip_frames} frames every {contract.stride}, "
-        f"{contract.windows_per_segment} a request; a label is for the {contract.label_frame} frame",
+        f"{contract.windows_per_segment} a request; label of the {contract.label_frame} frame",
         f"  {len(contract.labels)} labels: {shown}{more}",
     ]
 

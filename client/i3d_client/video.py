@@ -147,13 +147,14 @@ def decode(
     Args:
         video: as ``open_video`` described it.
         counts: filled on the way.
-        codec_threads: threads of the decoder; 0 takes all cores that this process may use.
+        codec_threads: threads of the decoder; 0 takes the cores that this process may use but
+            one, which is left for scaling pictures and sending them.
 
     Raises:
         VideoError: a picture of another size, or one whose timestamp no packet announced.
 
     """
-    frames = _decoded_frames(video, codec_threads or len(os.sched_getaffinity(0)))
+    frames = _decoded_frames(video, codec_threads or _spare_cores())
     if video.timestamps is not None:
         frames = _by_timestamp(video, video.timestamps, frames)
     for frame in frames:
@@ -164,6 +165,10 @@ def decode(
             _check_size(video, frame, counts.num_frames)
             counts.decoded += 1
         yield frame
+
+
+def _spare_cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def _check_file(path: Path) -> None:

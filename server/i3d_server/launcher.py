@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from i3d_server.installation import find_triton
 from i3d_server.repository_view import RepositoryView, make_view
 from i3d_server.triton_log import backend_messages
 from i3d_server.triton_process import Ports, RunningTriton, running_triton
@@ -53,6 +54,7 @@ def serving(
         RepositoryError: nothing in the repository can be served, or a name is unknown.
         ServerStartError, MissingExtraError, UnsupportedPlatformError: as ``running_triton``.
     """
+    find_triton()  # what is not installed is said before what is not exported
     with tempfile.TemporaryDirectory(prefix="i3d-models-") as folder:
         view = make_view(repository, engine="openvino", folder=Path(folder), models=models)
         with running_triton(

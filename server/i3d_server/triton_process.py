@@ -253,7 +253,8 @@ def _await_ready(triton: RunningTriton, *, timeout_s: float) -> None:
     with InferenceServerClient(triton.address, channel_args=_QUICK_RECONNECT) as client:
         while triton.process.poll() is None:
             with contextlib.suppress(InferenceServerException):
-                if client.is_server_ready(client_timeout=1.0):
+                # Triton opens gRPC first, so the other services may lag behind its readiness.
+                if client.is_server_ready(client_timeout=1.0) and _all_listen(triton.ports):
                     return
             if reason := stub_failure(triton.read_log()):
                 raise ServerStartError(f"Triton did not start. {reason}\nIts log: {triton.log}")
@@ -300,6 +301,14 @@ def _copy_log(log: Path, process: subprocess.Popen[bytes]) -> None:
 
 def _read(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")
+
+
+def _all_listen(ports: Ports) -> bool:
+    for _, port in ports.services():
+        with socket.socket() as probe:
+            if probe.connect_ex((LOOPBACK, port)) != 0:
+                return False
+    return True
 
 
 def _is_free(port: int) -> bool:

@@ -245,7 +245,7 @@ def test_models_are_listed_with_what_they_expect(server: str) -> None:
         "overlapping  ready",
         "  openvino, fp32, version 1",
         "  frames of 32 × 32, grey",
-        "  windows of 16 frames every 4, 3 a request; a label is for the last frame",
+        "  windows of 16 frames every 4, 3 a request; label of the last frame",
         "  32 labels: first 0, first 1, first 2, first 3, first 4, …",
     ]
 
