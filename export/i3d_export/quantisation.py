@@ -49,6 +49,7 @@ def write_fp16(onnx_file: Path, path: Path) -> None:
             keep_io_types=True,
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, "Softmax"],
         )
+    _sort_nodes(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save_model(model, path)
 
@@ -120,8 +121,16 @@ def write_quantised(
         },
     )
     _quantise(quantizer)
+    _sort_nodes(quantizer.model.model)
     onnx.checker.check_model(quantizer.model.model, full_check=True)
     onnx.save_model(quantizer.model.model, path)
+
+
+def _sort_nodes(model: Any) -> None:
+    """Put the casts that were added at the end where they belong; parsers ask for this order."""
+    from onnxruntime.quantization.onnx_model import ONNXModel
+
+    ONNXModel(model).topological_sort()
 
 
 def _quantise(quantizer: Any) -> None:
