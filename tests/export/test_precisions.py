@@ -59,9 +59,7 @@ def test_each_precision_is_a_model_of_its_own(lower: dict[str, ExportedModel]) -
         build = json.loads((model.folder / "1/build.json").read_text())
         assert build["precision"] == precision
         assert build["onnx_sha256"] == sha256_of(model.folder / "1/model.onnx")
-        assert build["reference_onnx_sha256"] == sha256_of(
-            lower["fp32"].folder / "1/model.onnx"
-        )
+        assert build["reference_onnx_sha256"] == sha256_of(lower["fp32"].folder / "1/model.onnx")
         for engine in ENGINES if precision != "fp32" else ():
             record = json.loads((model.folder / f"1/verification.{engine}.json").read_text())
             assert (record["model"], record["engine"]) == (model.name, engine)

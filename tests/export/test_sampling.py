@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import MakeVideo, read_number
 
-from i3d_client.contract import ModelContract
 from i3d_export.errors import ExportError
 from i3d_export.profiles import load_profile
 from i3d_export.sampling import (
@@ -25,7 +24,7 @@ HOMECAGE = load_profile("homecage9").contract
 SMALL = dataclasses.replace(HOMECAGE, height=32, width=64, windows_per_segment=3, stride=2)
 
 
-def video(number: int, frames: int, contract: ModelContract = SMALL) -> SampledVideo:
+def video(number: int, frames: int) -> SampledVideo:
     half = ((0, frames // 2),)
     return SampledVideo(
         path=Path(f"{number}.mp4"), sha256=str(number), num_frames=frames, calibration=half
