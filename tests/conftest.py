@@ -50,11 +50,12 @@ def make_video(tmp_path: Path) -> MakeVideo:
         b_frames: int = 0,
         rotation: int = 0,
         options: dict[str, str] | None = None,
+        container_options: dict[str, str] | None = None,
         picture: Callable[[int], np.ndarray] | None = None,
     ) -> Path:
         path = tmp_path / name
         draw = picture or (lambda n: numbered_picture(n, width=width, height=height))
-        with av.open(str(path), "w") as container:
+        with av.open(str(path), "w", options=container_options or {}) as container:
             stream = container.add_stream(codec, rate=rate)
             stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
             stream.codec_context.gop_size = gop

@@ -40,6 +40,7 @@ def describe_run(
         "frames": {
             "from_header": video.num_frames_from_header,
             "in_file": video.num_frames_expected,
+            "hidden": video.num_frames_hidden,
             "decoded": counts.decoded,
             "lost": counts.lost,
             "scored": scored,

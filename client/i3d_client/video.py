@@ -41,7 +41,9 @@ class Video:
         rotation: degrees counter-clockwise by which a picture is to be turned: 0, 90, 180, 270.
         fps: average frames per second, as the header says.
         num_frames_from_header: None if the container does not say.
-        num_frames_expected: pictures that the packets hold.
+        num_frames_expected: pictures that the packets hold and a player shows.
+        num_frames_hidden: pictures that the file's edit list keeps a player from showing; they
+            are not frames of the video.
         timestamps: (num_frames_expected,) increasing presentation timestamps in units of
             ``time_base``; None if they cannot be trusted.
         time_base: seconds.
@@ -59,6 +61,7 @@ class Video:
     fps: Fraction
     num_frames_from_header: int | None
     num_frames_expected: int
+    num_frames_hidden: int
     timestamps: NDArray[np.int64] | None
     time_base: Fraction
     cut_short: str | None
@@ -125,18 +128,27 @@ def open_video(path: Path) -> Video:
         fps=Fraction(rate),
         num_frames_from_header=header,
         num_frames_expected=packets.count,
+        num_frames_hidden=packets.hidden,
         timestamps=timestamps,
         time_base=time_base,
         cut_short=packets.cut_short(header),
-        warnings=(_untrusted(rate),) if timestamps is None else (),
+        warnings=_warnings(packets, None if timestamps is not None else rate),
     )
 
 
-def _untrusted(rate: Fraction) -> str:
-    return (
-        "timestamps are missing, doubled or not in order of presentation: frames are counted as "
-        f"they are decoded and timed at {float(rate):.6g} frames/s"
-    )
+def _warnings(packets: _Packets, untrusted_rate: Fraction | None) -> tuple[str, ...]:
+    warnings = []
+    if packets.hidden:
+        warnings.append(
+            f"{packets.hidden} pictures are hidden by the file's edit list, as they are from a "
+            "player, and are not counted"
+        )
+    if untrusted_rate is not None:
+        warnings.append(
+            "timestamps are missing, doubled or not in order of presentation: frames are counted "
+            f"as they are decoded and timed at {float(untrusted_rate):.6g} frames/s"
+        )
+    return tuple(warnings)
 
 
 def decode(
@@ -208,7 +220,7 @@ class _Packets:
 
     timestamps: array[int] = field(default_factory=lambda: array("q"))
     count: int = 0
-    discarded: int = 0
+    hidden: int = 0
     ended_by: str | None = None
     in_order: bool = True
     _last_dts: int | None = None
@@ -232,7 +244,7 @@ class _Packets:
 
     def cut_short(self, header: int | None) -> str | None:
         """Say why the file seems to end early, or None."""
-        if header is not None and self.count + self.discarded < header:
+        if header is not None and self.count + self.hidden < header:
             return f"its header says {header} frames, but only {self.count} are in the file"
         return self.ended_by
 
@@ -242,7 +254,7 @@ def _read_packets(container: av.container.InputContainer, stream: VideoStream) -
     try:
         for packet in container.demux(stream):
             if packet.is_discard:  # an edit list hides this picture
-                packets.discarded += 1
+                packets.hidden += 1
             elif packet.size:
                 packets.add(packet)
     except av.error.FFmpegError as error:
@@ -298,6 +310,9 @@ def _frames_or_gaps(
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError):
             return
+        if packet.is_corrupt:  # cut off, or with pieces missing: decoders may make a picture up
+            yield None
+            continue
         try:
             frames = packet.decode()
         except av.error.FFmpegError:

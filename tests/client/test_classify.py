@@ -66,6 +66,7 @@ def test_the_tables_say_which_window_labels_which_frame_and_when(
     assert run["frames"] == {
         "from_header": 50,
         "in_file": 50,
+        "hidden": 0,
         "decoded": 50,
         "lost": 0,
         "scored": 38,

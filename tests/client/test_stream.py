@@ -4,11 +4,13 @@ import asyncio
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.client.conftest import NUMBER_MODELS
 from tests.client.number_network import read_window
 from tests.client.test_video import damage
 from tests.conftest import MakeVideo
+from tritonclient.grpc import service_pb2
 
 import i3d_client
 from i3d_client.contract import ModelContract
@@ -19,7 +21,7 @@ from i3d_client.errors import (
     ServerUnavailableError,
     VideoError,
 )
-from i3d_client.triton import Connection
+from i3d_client.triton import Connection, _request_bytes
 from i3d_client.windows import window_starts
 
 
@@ -126,3 +128,14 @@ def test_a_contract_of_another_version_is_refused() -> None:
     text = NUMBER_MODELS["overlapping"].to_json()
     with pytest.raises(ContractError, match="contract_version: expected 1, got 2"):
         ModelContract.from_json(text.replace('"contract_version":1', '"contract_version":2'))
+
+
+@pytest.mark.parametrize("frames", [1, 3, 200])
+def test_the_request_written_by_hand_is_the_one_that_protobuf_writes(frames: int) -> None:
+    segment = np.random.default_rng(0).integers(0, 256, (frames, 3, 5, 3), np.uint8)
+    expected = service_pb2.ModelInferRequest(model_name="m")
+    expected.inputs.add(name="FRAMES", datatype="UINT8", shape=[1, frames, 3, 5, 3])
+    expected.outputs.add(name="PROBABILITIES")
+    expected.raw_input_contents.append(segment.tobytes())
+    written = _request_bytes("m", segment, ["PROBABILITIES"])
+    assert written == expected.SerializeToString()

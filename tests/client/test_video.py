@@ -12,6 +12,8 @@ from tests.conftest import MakeVideo, numbered_picture, read_number
 from i3d_client.errors import VideoError
 from i3d_client.video import DecodeCounts, Video, decode, open_video
 
+SHARED_VIDEOS = Path(__file__).parents[3] / "shared" / "videos"
+
 
 def numbers_of(video: Video, *, codec_threads: int = 0) -> tuple[list[int | None], DecodeCounts]:
     counts = DecodeCounts()
@@ -108,13 +110,37 @@ def test_a_damaged_group_loses_its_own_frames_alone(make_video: MakeVideo) -> No
     assert all(kept[place] == place for place in [*range(24), *range(36, 60)])
 
 
-def test_more_pictures_in_the_header_than_in_the_file_are_noticed(make_video: MakeVideo) -> None:
-    path = make_video(200, name="whole.avi", codec="mjpeg", pixel_format="yuvj420p")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "whole.avi", "codec": "mjpeg", "pixel_format": "yuvj420p"},
+        {"name": "whole.mp4", "container_options": {"movflags": "faststart"}, "b_frames": 2},
+    ],
+    ids=["avi", "mp4"],
+)
+def test_a_file_cut_in_the_middle_is_noticed(
+    make_video: MakeVideo, options: dict[str, object]
+) -> None:
+    path = make_video(200, **options)
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[: len(content) * 2 // 3])
     video = open_video(path)
     assert video.cut_short is not None
     assert "header says 200" in video.cut_short
+    numbers, counts = numbers_of(video)
+    readable = [number for number in numbers if number is not None]
+    assert 60 < len(readable) < 200
+    assert readable == list(range(len(readable)))
+    assert counts.num_frames == len(numbers)
+
+
+@pytest.mark.skipif(not SHARED_VIDEOS.is_dir(), reason="needs the real videos")
+def test_pictures_hidden_by_an_edit_list_are_said() -> None:
+    video = open_video(SHARED_VIDEOS / "sleap_min_session_side.mp4")
+    assert (video.num_frames_from_header, video.num_frames_hidden) == (3, 1)
+    assert "1 pictures are hidden" in video.warnings[0]
+    counts = DecodeCounts()
+    assert len(list(decode(video, counts))) == video.num_frames_expected == counts.decoded == 2
 
 
 def text(path: Path) -> None:
