@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import i3d_client.geometry
+import i3d_client.video
 from i3d_client.contract import ModelContract
 from i3d_client.geometry import to_geometry
 from i3d_client.video import DecodeCounts, decode, open_video
@@ -68,9 +70,13 @@ class Sample:
                 covered.append([piece.start, piece.stop])
         return found
 
-    def identity(self) -> list[list[object]]:
-        """Return plain values that decide what the pieces hold."""
-        return [[self.videos[p.video].sha256, p.start, p.stop] for p in self.pieces]
+    def identity(self) -> dict[str, object]:
+        """Return plain values that decide what the pieces hold, the decoding code included."""
+        sources = (i3d_client.video, i3d_client.geometry)
+        return {
+            "pieces": [[self.videos[p.video].sha256, p.start, p.stop] for p in self.pieces],
+            "decoded_by": [sha256_of(Path(str(source.__file__))) for source in sources],
+        }
 
 
 def sampled_video(

@@ -99,4 +99,4 @@ def test_videos_without_room_for_a_window_are_named(make_video: MakeVideo) -> No
 def test_ranges_are_merged_by_video() -> None:
     sample = held_out_sample([video(0, 26)], contract=SMALL, windows=30, used={})
     assert sample.ranges() == {"0": [[0, 26]]}
-    assert np.shape(sample.identity()) == (7, 3)
+    assert np.shape(sample.identity()["pieces"]) == (7, 3)
