@@ -56,7 +56,7 @@ def write_model(
         for stage, file in artefacts:
             _place(stage, file, version_folder / file)
         for engine, document in verifications.items():
-            write_verification(folder, engine, document)
+            _write(version_folder / verification_file(engine), _json(document))
         _write(version_folder / BUILD_FILE, _json(build))
         write_configs(folder, contract, execution_precision=execution_precision)
     except OSError as error:
@@ -64,13 +64,19 @@ def write_model(
     return folder
 
 
+def verification_file(engine: str) -> str:
+    """Return the name of the record of an engine's comparison."""
+    return f"verification.{engine}.json"
+
+
 def write_verification(folder: Path, engine: str, document: Mapping[str, Any]) -> Path:
-    """Write ``1/verification.<engine>.json`` of a model; other figures in it are kept."""
-    path = folder / VERSION / f"verification.{engine}.json"
-    known: dict[str, Any] = {}
+    """Renew ``1/verification.<engine>.json``; what export compared on the way to FP32 is kept."""
+    path = folder / VERSION / verification_file(engine)
+    kept: dict[str, Any] = {}
     if path.is_file():
         known = json.loads(path.read_text(encoding="utf-8"))
-    _write(path, _json({**known, **document}))
+        kept = {stage: known[stage] for stage in ("onnx", "openvino") if stage in known}
+    _write(path, _json({**kept, **document}))
     return path
 
 
