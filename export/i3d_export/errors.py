@@ -6,6 +6,7 @@
         ├── FetchError          the published weights cannot be had
         ├── CheckpointError     a checkpoint is not what it should be
         ├── VerificationError   a stage's result differs from the stage before it
+        ├── GateError           a precision is too far from FP32
         └── PlanError           a TensorRT plan cannot be built
 
 Values of a profile that break the contract's rules raise ``i3d_client.errors.ContractError``.
@@ -38,3 +39,7 @@ class VerificationError(ExportError):
 
 class PlanError(ExportError):
     """A TensorRT plan cannot be built: no GPU, no TensorRT, or a graph that it refuses."""
+
+
+class GateError(ExportError):
+    """A precision's answers are further from FP32's than is allowed."""

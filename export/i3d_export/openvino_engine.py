@@ -7,15 +7,18 @@ from pathlib import Path
 XML, BIN = "model.xml", "model.bin"
 
 
-def write_openvino(onnx_file: Path, folder: Path) -> None:
-    """Convert an ONNX model to ``model.xml`` and ``model.bin``, weights as they are.
+def write_openvino(onnx_file: Path, folder: Path, *, halve_weights: bool = False) -> None:
+    """Convert an ONNX model to ``model.xml`` and ``model.bin``.
 
-    OpenVINO halves weights to FP16 when it saves, unless it is told not to.
+    Args:
+        onnx_file: the graph.
+        folder: where the two files go.
+        halve_weights: keep FP32 weights as FP16, which OpenVINO does unless it is told not to.
     """
     import openvino
 
     model = openvino.Core().read_model(onnx_file)
-    openvino.save_model(model, folder / XML, compress_to_fp16=False)
+    openvino.save_model(model, folder / XML, compress_to_fp16=halve_weights)
 
 
 def openvino_version() -> str:

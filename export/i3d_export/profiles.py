@@ -75,6 +75,22 @@ def with_windows(
     return dataclasses.replace(contract, **changes)
 
 
+def with_labels(contract: ModelContract, labels: Path | None) -> ModelContract:
+    """Return the contract with the labels of a text file, one a line; None keeps its own.
+
+    Raises:
+        ProfileError: the file cannot be read.
+        ContractError: the labels break the contract's rules.
+    """
+    if labels is None:
+        return contract
+    try:
+        names = labels.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"--labels: {labels} cannot be read: {error}") from error
+    return dataclasses.replace(contract, labels=tuple(names))
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

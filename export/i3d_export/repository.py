@@ -10,20 +10,19 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from i3d_client.contract import ModelContract
 from i3d_export.errors import ExportError
-from i3d_export.openvino_engine import BIN, XML
 from i3d_export.stage_cache import StageResult, sha256_of
 from i3d_export.stages import ONNX
 from i3d_export.triton_config import LABELS_FILE, cpu_config, gpu_config, labels_text
 
 VERSION = "1"
 BUILD_FILE = "build.json"
-VERIFICATION_FILE = "verification.openvino.json"
 
 
 def write_model(
@@ -31,30 +30,54 @@ def write_model(
     repository: Path,
     name: str,
     contract: ModelContract,
-    precision: str,
     execution_precision: str,
-    variables: StageResult,
-    onnx: StageResult,
-    openvino: StageResult,
+    artefacts: Sequence[tuple[StageResult, str]],
+    build: Mapping[str, Any],
+    verifications: Mapping[str, Mapping[str, Any]],
 ) -> Path:
     """Place a model's artefacts and configurations and return the model's folder.
+
+    Args:
+        repository: Triton's.
+        name: the model's.
+        contract: its contract.
+        execution_precision: what OpenVINO is told to compute in.
+        artefacts: the stages' files that belong into it.
+        build: what ``build_document`` returns.
+        verifications: what each engine was compared by, and how it did.
 
     Raises:
         ExportError: the repository cannot be written.
     """
     folder = repository / name
-    artefacts = folder / VERSION
+    version_folder = folder / VERSION
     try:
-        artefacts.mkdir(parents=True, exist_ok=True)
-        for stage, file in ((onnx, ONNX), (openvino, XML), (openvino, BIN)):
-            _place(stage, file, artefacts / file)
-        verification = {"onnx": dict(onnx.figures), "openvino": dict(openvino.figures)}
-        _write(artefacts / VERIFICATION_FILE, _json(verification))
-        _write(artefacts / BUILD_FILE, _json(_build(precision, variables, onnx, openvino)))
+        version_folder.mkdir(parents=True, exist_ok=True)
+        for stage, file in artefacts:
+            _place(stage, file, version_folder / file)
+        for engine, document in verifications.items():
+            _write(version_folder / verification_file(engine), _json(document))
+        _write(version_folder / BUILD_FILE, _json(build))
         write_configs(folder, contract, execution_precision=execution_precision)
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error}") from error
     return folder
+
+
+def verification_file(engine: str) -> str:
+    """Return the name of the record of an engine's comparison."""
+    return f"verification.{engine}.json"
+
+
+def write_verification(folder: Path, engine: str, document: Mapping[str, Any]) -> Path:
+    """Renew ``1/verification.<engine>.json``; what export compared on the way to FP32 is kept."""
+    path = folder / VERSION / verification_file(engine)
+    kept: dict[str, Any] = {}
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        kept = {stage: known[stage] for stage in ("onnx", "openvino") if stage in known}
+    _write(path, _json({**kept, **document}))
+    return path
 
 
 def write_configs(folder: Path, contract: ModelContract, *, execution_precision: str) -> None:
@@ -66,27 +89,39 @@ def write_configs(folder: Path, contract: ModelContract, *, execution_precision:
     _write(folder / "config.pbtxt", gpu_config(folder.name, contract))
 
 
-def _build(
-    precision: str, variables: StageResult, onnx: StageResult, openvino: StageResult
+def build_document(
+    *,
+    precision: str,
+    variables: StageResult,
+    graph: StageResult,
+    reference: StageResult,
+    engines: Mapping[str, Mapping[str, Any]],
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what built the artefacts; the server adds it to what the model reports."""
+    """Return what built the artefacts; the server adds it to what the model reports.
+
+    Args:
+        precision: the model's.
+        variables: the stage of the checkpoint.
+        graph: the stage whose ``model.onnx`` is TensorRT's graph of this precision.
+        reference: the stage of the FP32 graph, which every precision is compared with.
+        engines: what there is to say of each.
+        more: of the precision, such as its calibration.
+    """
+    head = {"head": variables.figures["head"]} if "head" in variables.figures else {}
     return {
         "precision": precision,
         "checkpoint_sha256": variables.figures["checkpoint_sha256"],
-        "onnx_sha256": onnx.sha256[ONNX],
-        "engines": {
-            "openvino": {
-                "version": openvino.figures["version"],
-                "execution_precision": openvino.figures["execution_precision"],
-                "xml_sha256": openvino.sha256[XML],
-                "bin_sha256": openvino.sha256[BIN],
-            }
-        },
-        "versions": {"i3d-triton": version("i3d-triton"), **onnx.tools},
+        **head,
+        "onnx_sha256": graph.sha256[ONNX],
+        "reference_onnx_sha256": reference.sha256[ONNX],
+        "engines": {name: dict(engine) for name, engine in engines.items()},
+        **more,
+        "versions": {"i3d-triton": version("i3d-triton"), **reference.tools},
     }
 
 
-def _json(document: dict[str, Any]) -> str:
+def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

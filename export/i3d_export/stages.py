@@ -15,10 +15,13 @@ import numpy as np
 from i3d_client.contract import INPUT_FRAMES, OUTPUT_FEATURES, OUTPUT_PROBABILITIES
 from i3d_export.architecture import LOGITS as LOGITS_SCOPE
 from i3d_export.checkpoint import (
+    UNTRAINED,
+    RandomHead,
     checkpoint_sha256,
     load_variables_file,
     read_checkpoint,
     save_variables,
+    with_random_head,
 )
 from i3d_export.openvino_engine import BIN, XML, openvino_version, write_openvino
 from i3d_export.shape import GraphShape
@@ -37,21 +40,25 @@ LOGITS = "logits.npy"
 _SAMPLE = {"seed": SEED, "segments": SEGMENTS}
 
 
-def variables_stage(checkpoint: Path) -> Stage:
-    """Checkpoint to canonical variables."""
+def variables_stage(checkpoint: Path, head: RandomHead | None = None) -> Stage:
+    """Checkpoint to canonical variables, with its own last layer or a random one."""
 
     def compute(folder: Path) -> dict[str, Any]:
         variables, identity = read_checkpoint(checkpoint)
+        figures: dict[str, Any] = {"checkpoint_sha256": identity}
+        if head is not None:
+            variables = with_random_head(variables, head)
+            figures["head"] = f"random, {UNTRAINED}: its labels mean nothing"
         save_variables(variables, folder / VARIABLES)
         classes = len(variables[f"{LOGITS_SCOPE}/conv_3d/b"])
-        return {"checkpoint_sha256": identity, "classes": classes}
+        return {**figures, "classes": classes}
 
     return Stage(
         name="variables",
         inputs={"checkpoint": checkpoint_sha256(checkpoint)},
-        parameters={},
-        tools=("numpy",),
-        modules=("architecture.py", "checkpoint.py", "published.py"),
+        parameters={} if head is None else {"random_head": asdict(head)},
+        tools=("numpy", "tensorflow-cpu", "keras"),
+        modules=("architecture.py", "checkpoint.py", "checkpoint_kinds.py", "published.py"),
         outputs=(VARIABLES,),
         compute=compute,
     )

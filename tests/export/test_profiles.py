@@ -5,7 +5,8 @@ import pytest
 from i3d_client.contract import ContractError, Resize
 from i3d_export.errors import ExportError, ProfileError
 from i3d_export.export import model_name
-from i3d_export.profiles import SHIPPED, load_profile, with_windows
+from i3d_export.profiles import SHIPPED, load_profile, with_labels, with_windows
+from i3d_export.triton_config import max_batch_size
 
 
 def test_kinetics400_is_the_published_contract() -> None:
@@ -18,6 +19,58 @@ def test_kinetics400_is_the_published_contract() -> None:
     assert (contract.normalisation.divide_by, contract.normalisation.add) == (127.5, -1.0)
     assert (contract.label_frame, contract.trained_fps) == ("centre", 25.0)
     assert len(contract.labels) == 400
+
+
+def test_homecage9_is_the_papers_task() -> None:
+    profile = load_profile("homecage9")
+    contract = profile.contract
+    assert profile.default_checkpoint is None
+    assert contract.labels == (
+        "drink", "eat", "groom", "hang", "sniff", "rear", "rest", "walk", "eathand",
+    )  # fmt: skip
+    assert contract.segment_shape == (16 + 31, 192, 256, 1)
+    assert (contract.stride, contract.windows_per_segment) == (1, 32)
+    assert contract.resize == Resize(rule="stretch")
+    assert (contract.normalisation.divide_by, contract.normalisation.add) == (127.5, -1.0)
+    assert (contract.label_frame, contract.trained_fps) == ("last", 30.0)
+    assert max_batch_size(contract) == 2
+
+
+def test_labels_of_a_file_take_the_place_of_the_profiles(tmp_path: Path) -> None:
+    contract = load_profile("homecage9").contract
+    labels = tmp_path / "labels.txt"
+    labels.write_text("walk\nrest\n")
+    assert with_labels(contract, labels).labels == ("walk", "rest")
+    assert with_labels(contract, None) == contract
+    labels.write_text("walk\nwalk\n")
+    with pytest.raises(ContractError, match="labels: expected names that differ"):
+        with_labels(contract, labels)
+    with pytest.raises(ProfileError, match="cannot be read"):
+        with_labels(contract, tmp_path / "nowhere.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("height = 200", "height: expected a positive multiple of 32, got 200"),
+        ("clip_frames = 15", "clip_frames: expected an integer of at least 16, got 15"),
+        ('colour = "infrared"', "colour: expected one of .*, got 'infrared'"),
+        ("stride = 17", r"stride: expected an integer from 1 to clip_frames \(16\), got 17"),
+        ("windows_per_segment = 0", "windows_per_segment: expected an integer of at least 1"),
+        ('label_frame = "first"', "label_frame: expected one of .*, got 'first'"),
+        ('labels = ["walk"]', "labels: expected 2 to 1000 names, got 1"),
+        ("trained_fps = 0", "trained_fps: expected frames per second above 0, got 0"),
+    ],
+)
+def test_a_lab_profile_says_field_value_and_rule(tmp_path: Path, line: str, message: str) -> None:
+    field = line.partition(" ")[0]
+    shipped = (SHIPPED / "homecage9.toml").read_text().splitlines()
+    kept = [line if row.startswith(f"{field} ") else row for row in shipped]
+    assert line in kept
+    path = tmp_path / "lab.toml"
+    path.write_text("\n".join(kept))
+    with pytest.raises(ContractError, match=message):
+        load_profile(str(path))
 
 
 def test_labels_keep_their_order() -> None:

@@ -6,7 +6,7 @@ from tritonclient.grpc import model_config_pb2 as triton
 
 from i3d_client.contract import ModelContract
 from i3d_export.profiles import load_profile, with_windows
-from i3d_export.repository import write_configs
+from i3d_export.shipped_configs import write_shipped_configs
 from i3d_export.triton_config import cpu_config, gpu_config, max_batch_size, max_queue_size
 
 COMMITTED = Path(__file__).parents[2] / "model_repository"
@@ -18,16 +18,22 @@ def parsed(text: str) -> triton.ModelConfig:
 
 
 def test_generating_the_committed_configurations_again_changes_nothing(tmp_path: Path) -> None:
-    model = "kinetics400_fp32"
-    write_configs(tmp_path / model, CONTRACT, execution_precision="f32")
+    models = write_shipped_configs(tmp_path)
+    assert sorted(folder.name for folder in models) == [
+        f"{profile}_{precision}"
+        for profile in ("homecage9", "kinetics400")
+        for precision in ("fp16", "fp32", "int8")
+    ]
     generated = {
         path.relative_to(tmp_path): path.read_text()
         for path in tmp_path.rglob("*")
         if path.is_file()
     }
-    assert len(generated) == 3
+    assert len(generated) == 3 * len(models)
     for path, text in generated.items():
-        assert (COMMITTED / path).read_text() == text, f"{path}: run i3d export kinetics400"
+        assert (COMMITTED / path).read_text() == text, (
+            f"{path}: run python -m i3d_export.shipped_configs model_repository"
+        )
 
 
 def test_both_configurations_say_the_same_of_the_model() -> None:

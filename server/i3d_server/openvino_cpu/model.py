@@ -21,6 +21,7 @@ import json
 import math
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 _INPUT = "FRAMES"
 _COMPUTE_LAYERS = ("Convolution", "FullyConnected", "MatMul")
 _FLOATS = ("f32", "bf16", "f16")
+_CAPABILITY = {"f16": "FP16", "bf16": "BF16", "f32": "FP32"}
 
 
 class TritonPythonModel:
@@ -53,6 +55,7 @@ class TritonPythonModel:
         folder = (Path(args["model_repository"]) / args["model_version"]).resolve()
         self._outputs = [output["name"] for output in config["output"]]
         core = ov.Core()
+        asked = choose_precision(asked, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         compiled = _compile(core, folder / "model.xml", precision=asked)
         self._request = compiled.create_infer_request()
         executed = executed_precisions(compiled)
@@ -120,6 +123,13 @@ def _compile(core: ov.Core, path: Path, *, precision: str) -> ov.CompiledModel:
         )
     except RuntimeError as error:
         raise pb_utils.TritonModelException(f"OpenVINO cannot load {path}: {error}") from error
+
+
+def choose_precision(wanted: str, capabilities: Iterable[str]) -> str:
+    """Return the first of ``wanted``, separated by commas, that the processor has, or the last."""
+    options = [name.strip() for name in wanted.split(",")]
+    has = set(capabilities)
+    return next((name for name in options if _CAPABILITY.get(name) in has), options[-1])
 
 
 def executed_precisions(compiled: ov.CompiledModel) -> Counter[str]:
