@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from i3d_client.errors import MissingExtraError
+from i3d_export.errors import PlanError
 from i3d_export.many_values import ManyValuesCommand
 
 if TYPE_CHECKING:
@@ -131,8 +132,30 @@ def export(
     )
     for model in models:
         click.echo(f"{model.name} is in {model.folder}")
+    if "tensorrt" in engines:
+        _build_plans(repository, tuple(model.name for model in models))
     chosen = "" if repository == Path("model_repository") else f" --repository {repository}"
     click.echo(f"serve it: i3d serve{chosen}")
+
+
+def _build_plans(repository: Path, models: tuple[str, ...]) -> None:
+    """Build the models' plans if this machine can; else say where that is done."""
+    from i3d_export.gpu import visible_gpus
+    from i3d_export.plan_stamp import PlanOptions
+    from i3d_export.plans_in_container import PlansRequest, run_plans
+
+    try:
+        visible_gpus()
+    except PlanError as reason:
+        click.echo(f"their TensorRT plans are built on the GPU that will run them ({reason}):")
+        click.echo("there, i3d plans (docs/gpu.md)")
+        return
+    if find_spec("tensorrt") is None:
+        click.echo("their TensorRT plans: i3d plans --docker, or install TensorRT (docs/gpu.md)")
+        return
+    request = PlansRequest(repository=repository, models=models, options=PlanOptions())
+    if run_plans(request, echo=click.echo):
+        raise PlanError("a plan could not be built: see above")
 
 
 def print_judged(judged: Judged) -> None:
