@@ -38,10 +38,12 @@ def calibration_stage(onnx: StageResult, sample: Sample, contract: ModelContract
                 spreads.append(float(segment.std()))
                 yield segment
 
-        extremes = calibration.collect_extremes(onnx.folder / ONNX, segments())
+        extremes = calibration.collect_extremes(
+            onnx.folder / ONNX, segments(), GraphShape.of(contract)
+        )
         (folder / RANGES).write_text(json.dumps(calibration.ranges_of(extremes), indent=1))
         return {
-            "method": "mean of each segment's extremes",
+            "method": "mean of each window's extremes",
             "segments": len(spreads),
             "frames": sample.ranges(),
             "doubts": calibration.doubts(spreads),

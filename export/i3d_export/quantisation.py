@@ -99,6 +99,9 @@ def write_quantised(
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     known = {**ranges, convolutions[0].input[0]: _input_range(shape)}
     float_ones = convolutions[-1:] if first_convolution else [convolutions[0], convolutions[-1]]
+    nodes = list(model.graph.node)
+    # What makes windows of bytes is no part of the network, grey → RGB by Concat included.
+    float_ones += nodes[: nodes.index(convolutions[0])]
     data = {
         name: TensorData(lowest=np.float32(low), highest=np.float32(high))
         for name, (low, high) in known.items()
