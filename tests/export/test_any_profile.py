@@ -96,7 +96,7 @@ def test_homecage9_is_classified_with_no_option_but_its_name(
     with serving(homecage) as served:
         done = subprocess.run(
             [sys.executable, "-m", "i3d_client", "classify", str(video), "--model", model,
-             "--server", served.triton.address],
+             "--server", served.triton.address, "--out", "results"],
             capture_output=True, text=True, check=False, cwd=tmp_path,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
