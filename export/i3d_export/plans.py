@@ -45,7 +45,7 @@ class PlanOutcome:
     Attributes:
         model: its name.
         action: "stale" only where building was not asked for.
-        reason: why it was built, is stale or failed; empty if it is up to date.
+        reason: why it was built, is stale, failed or cannot be; empty if it is up to date.
         stamp: of the plan that is there now and can be used; None if there is none.
     """
 
@@ -99,7 +99,9 @@ def build_plans(
     outcomes = []
     for folder in _model_folders(repository, models):
         if models is None and not (folder / "1" / ONNX).is_file():
-            outcome = PlanOutcome(model=folder.name, action="not exported")
+            outcome = PlanOutcome(
+                model=folder.name, action="not exported", reason=_for_another_engine(folder)
+            )
         elif check_only:
             outcome = _guarded(check_plan, folder, trt=trt, gpu=gpu, options=options)
         else:
@@ -196,6 +198,12 @@ def _guarded(work: Callable[..., PlanOutcome], folder: Path, **arguments: Any) -
         return work(folder, **arguments)
     except (PlanError, OSError) as error:
         return PlanOutcome(model=folder.name, action="failed", reason=str(error))
+
+
+def _for_another_engine(folder: Path) -> str:
+    """Say so if a model was exported, but not for TensorRT."""
+    exported = (folder / "1" / "build.json").is_file()
+    return "for TensorRT: i3d export … --engine openvino tensorrt" if exported else ""
 
 
 def _require_exported(folder: Path) -> None:

@@ -250,6 +250,10 @@ def test_a_failure_leaves_the_other_models_their_turn(model: Path) -> None:
     assert [outcome.action for outcome in outcomes] == ["not exported", "failed", "built"]
     assert [outcome.usable for outcome in outcomes] == [True, False, True]
     assert str(outcomes[0]) == "absent_fp32: not exported"
+    (absent / "1").mkdir()
+    (absent / "1" / "build.json").write_text("{}")  # exported, but for OpenVINO alone
+    first = build_plans(repository, trt=trt, gpu=L4, options=PlanOptions(), check_only=True)[0]
+    assert str(first).startswith("absent_fp32: not exported (for TensorRT: i3d export")
     assert str(outcomes[1]).startswith("broken_fp32: failed (TensorRT's parser refuses")
     assert str(outcomes[2]).startswith("tiny_fp32: built in ")
     assert str(outcomes[2]).endswith("GiB an instance (no plan yet)")
