@@ -1,6 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 #   make demo [VIDEO=path]   classify a video on this machine, from nothing
-#   make test                all tests
+#   make test                the tests
+#   make test-full           the shipped networks at every precision, and timing: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
 #   make docs                put the measured figures into the pages
@@ -9,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
 
-.PHONY: demo test lint format bench docs setup clean
+.PHONY: demo test test-full lint format bench docs setup clean
 
 demo: setup
 	$(BIN)/i3d export kinetics400
@@ -17,6 +18,9 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest
+
+test-full: setup
+	$(BIN)/pytest -m full_size
 
 lint: setup
 	$(BIN)/ruff format --check .

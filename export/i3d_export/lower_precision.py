@@ -28,7 +28,7 @@ from i3d_export.shape import GraphShape
 from i3d_export.stage_cache import Stage, StageResult
 from i3d_export.stages import ONNX
 
-WINDOWS = 128
+EVIDENCE_WINDOWS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,7 @@ class LowerPrecisions:
         engines: whose files are made and judged.
         videos: to calibrate on and to judge by; empty takes the default clips.
         force: place what the gate refuses.
+        evidence_windows: how many to compare on, about.
         run: runs a stage.
         on_judged: called with each comparison.
         on_doubt: called with each warning.
@@ -60,6 +61,7 @@ class LowerPrecisions:
     engines: tuple[Engine, ...]
     videos: tuple[Path, ...]
     force: bool
+    evidence_windows: int
     run: Callable[[Stage], StageResult]
     on_judged: Callable[[Judged], None]
     on_doubt: Callable[[str], None]
@@ -196,7 +198,7 @@ class LowerPrecisions:
         return held_out_sample(
             self._sampled,
             contract=self.source.contract,
-            windows=WINDOWS,
+            windows=self.evidence_windows,
             used=self._calibration_sample.ranges(),
         )
 

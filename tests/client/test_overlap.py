@@ -1,6 +1,10 @@
 """Decoding, transfer and inference overlap (the accelerator is simulated)."""
 
+import pytest
+
 from i3d_bench.overlap import measure
+
+pytestmark = pytest.mark.full_size
 
 ATTEMPTS = 3  # another program on the machine may spoil one
 

@@ -76,6 +76,7 @@ def homecage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
+@pytest.mark.full_size
 def test_an_untrained_network_is_named_and_marked_so(homecage: Path) -> None:
     names = {folder.name for folder in homecage.iterdir()}
     assert names == {"homecage9-untrained_fp32", "homecage9-untrained_int8"}
@@ -88,6 +89,7 @@ def test_an_untrained_network_is_named_and_marked_so(homecage: Path) -> None:
     assert record["figures"]["windows"] >= 100
 
 
+@pytest.mark.full_size
 def test_homecage9_is_classified_with_no_option_but_its_name(
     homecage: Path, make_video: MakeVideo, tmp_path: Path
 ) -> None:
