@@ -1,7 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 #   make demo [VIDEO=path]   classify a video on this machine, from nothing
 #   make test                the tests
-#   make test-full           the shipped networks at every precision, and timing: minutes more
+#   make test-full           the shipped networks at every precision: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
 #   make docs                put the measured figures into the pages
