@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 
 from i3d_client.errors import I3dError, MissingExtraError
-from i3d_client.options import Options, default_server
+from i3d_client.options import Options, default_server, usable_cores
+from i3d_client.transport import Transport
 
 
 class _Commands(click.Group):
@@ -49,7 +50,8 @@ def i3d() -> None:
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the results; each video gets a folder of its own in it.",
+    help="Folder for the results; each recording gets a folder of its own in it. Give it again "
+    "to go on after an interruption.",
 )
 @click.option("--server", help="HOST:PORT of Triton's gRPC [default: $I3D_SERVER, localhost:8001]")
 @click.option("--embedded", is_flag=True, help="Start a Triton on this machine for this run.")
@@ -61,13 +63,54 @@ def i3d() -> None:
     help="Model repository of the embedded server.",
 )
 @click.option("--model", help="Name on the server [default: the only one there is]")
+@click.option("--glob", help="Which files of folders to take, such as '*_top.mp4' [default: all]")
+@click.option(
+    "--concatenate",
+    is_flag=True,
+    help="Files named together, or lying in one folder, are one recording, in natural order.",
+)
+@click.option("--start", type=float, metavar="SECONDS", help="Leave out what comes before.")
+@click.option("--stop", type=float, metavar="SECONDS", help="Leave out what comes after.")
+@click.option("--overwrite", is_flag=True, help="Begin anew, whatever is in --out.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    help="Processes that decode [default: the cores this process may use]",
+)
 @click.option(
     "--in-flight",
-    default=4,
-    show_default=True,
-    type=click.IntRange(1, 64),
-    help="Requests at most between this client and the server.",
+    type=click.IntRange(1, 4096),
+    help="Requests at most between this client and the server [default: 2 a worker]",
 )
+@click.option(
+    "--span-frames",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    help="About how many frames a worker takes at a time.",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["auto", "grpc", "shared memory"]),
+    default="auto",
+    show_default=True,
+    help="How frames reach the server; auto takes shared memory with a server on this host.",
+)
+@click.option(
+    "--give-up-after",
+    type=click.FloatRange(min=0),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the server may be away or overloaded.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what every process does when to this file, for ui.perfetto.dev.",
+)
+@click.option("--log-json", is_flag=True, help="Write JSON lines to standard error, not progress.")
 def classify(
     videos: tuple[Path, ...],
     out: Path,
@@ -75,19 +118,52 @@ def classify(
     embedded: bool,
     repository: Path,
     model: str | None,
-    in_flight: int,
+    glob: str | None,
+    concatenate: bool,
+    start: float | None,
+    stop: float | None,
+    overwrite: bool,
+    dry_run: bool,
+    workers: int | None,
+    in_flight: int | None,
+    span_frames: int,
+    transport: Transport,
+    give_up_after: float,
+    trace: Path | None,
+    log_json: bool,
 ) -> None:
-    """Classify VIDEOS and write, for each, which behaviour happens when."""
-    from i3d_client.console import run_classify
+    """Classify VIDEOS and write, for each, which behaviour happens when.
+
+    VIDEOS are files, folders (searched with all that is in them), or .txt files with one path a
+    line.
+    """
+    from i3d_client.console import note, run_classify
+    from i3d_client.inputs import collect
 
     if embedded and server:
         raise click.UsageError("--embedded starts a server of its own: leave --server out")
+    inputs = collect(videos, glob=glob, concatenate=concatenate, on_note=note)
     where = _embedded(repository, model) if embedded else nullcontext(server or default_server())
     with where as address:
-        status = run_classify(
-            videos=videos,
-            options=Options(server=address, model=model, out=out, in_flight=in_flight),
+        options = Options(
+            server=address,
+            model=model,
+            out=out,
+            workers=workers or usable_cores(),
+            in_flight=in_flight,
+            start_s=start,
+            stop_s=stop,
+            overwrite=overwrite,
+            give_up_after_s=give_up_after,
+            span_frames=span_frames,
+            transport=transport,
         )
+        if dry_run:
+            from i3d_client.dry_run import run_dry
+
+            status = run_dry(inputs=inputs, options=options)
+        else:
+            status = run_classify(inputs=inputs, options=options, trace=trace, log_json=log_json)
     sys.exit(status)
 
 
@@ -95,7 +171,7 @@ def classify(
 @click.option("--server", help="HOST:PORT of Triton's gRPC [default: $I3D_SERVER, localhost:8001]")
 def models(server: str | None) -> None:
     """List the models that a server serves, with what each expects."""
-    from i3d_client.console import print_models
+    from i3d_client.models_view import print_models
 
     sys.exit(print_models(server=server or default_server()))
 

@@ -4,11 +4,15 @@
     ├── ContractError         a model's contract is missing, unknown or inconsistent
     ├── MissingExtraError     an optional part of the installation is needed
     ├── OutputError           results cannot be written
+    │   └── OtherRunError         the output folder holds, or is used by, a run that is not this one
     ├── VideoError            one video cannot be read; other videos are unaffected
+    ├── WorkerError           worker processes cannot be started
     └── ServerError           the server or a request to it
         ├── ServerUnavailableError   may succeed later: not there, overloaded, shutting down
         ├── ModelNotFoundError       the server has no such model
         ├── ModelNotReadyError       the model is known and cannot answer now
+        ├── ModelChangedError        the model is no longer the one that the run began with
+        ├── RegionUnknownError       shared memory that the server does not know (any more)
         └── RequestRejectedError     the server refuses the request; trying again will not help
 
 A message says what was expected, what was found, where, and what to do.
@@ -37,8 +41,16 @@ class OutputError(I3dError):
     """Results cannot be written where they were asked for."""
 
 
+class OtherRunError(OutputError):
+    """The output folder holds results of another run, or another run is writing to it."""
+
+
 class VideoError(I3dError):
     """One video cannot be read as it should be."""
+
+
+class WorkerError(I3dError):
+    """Worker processes cannot be started."""
 
 
 class ServerError(I3dError):
@@ -55,6 +67,14 @@ class ModelNotFoundError(ServerError):
 
 class ModelNotReadyError(ServerError):
     """The server knows the model, but it cannot answer."""
+
+
+class ModelChangedError(ServerError):
+    """The server's model is not the one that the run began with."""
+
+
+class RegionUnknownError(ServerError):
+    """The server does not know a region of shared memory, or no longer."""
 
 
 class RequestRejectedError(ServerError):

@@ -6,13 +6,22 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from i3d_client.transport import Transport
+
 DEFAULT_SERVER = "localhost:8001"
 DEFAULT_IN_FLIGHT = 4
+DEFAULT_GIVE_UP_AFTER_S = 600.0
+DEFAULT_SPAN_FRAMES = 4096
 
 
 def default_server() -> str:
     """Return ``HOST:PORT`` from the environment's ``I3D_SERVER``, else this machine's Triton."""
     return os.environ.get("I3D_SERVER") or DEFAULT_SERVER
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +31,25 @@ class Options:
     Attributes:
         server: ``HOST:PORT``.
         model: name on the server; None takes the only one there is.
-        out: folder; each video gets one of its own in it.
-        in_flight: requests at most between this client and the server.
+        out: folder; each recording gets one of its own in it.
+        workers: processes that decode.
+        in_flight: requests at most between this client and the server; None is 2 a worker.
+        start_s, stop_s: classify frames shown in ``[start_s, stop_s)`` alone; seconds from the
+            first frame.
+        overwrite: begin anew where there are results of another run, or a part of this one.
+        give_up_after_s: how long the server may be away.
+        span_frames: about how many frames a worker takes at a time.
+        transport: ``auto`` takes shared memory with a server on this host.
     """
 
     server: str
     model: str | None
     out: Path
-    in_flight: int
+    workers: int
+    in_flight: int | None = None
+    start_s: float | None = None
+    stop_s: float | None = None
+    overwrite: bool = False
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
+    span_frames: int = DEFAULT_SPAN_FRAMES
+    transport: Transport = "auto"

@@ -7,6 +7,7 @@ ends with the recording, if the stride leaves frames over) comes after it and be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ class SpanResult:
         lost_frames: (lost,) int64, increasing: frames of the span that could not be decoded,
             counted in the same way.
         failed: True if the span was given up: no window is scored, and no frame was looked at.
+        num_frames: of the recording, if it ends with this span; else None.
     """
 
     first_segment: int
@@ -36,3 +38,51 @@ class SpanResult:
     decoded: int
     lost_frames: NDArray[np.int64]
     failed: bool = False
+    num_frames: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Segments ``[first_segment, stop_segment)`` of a recording.
+
+    Attributes:
+        first_segment, stop_segment: stop is None where a recording's frames are only known once
+            it has been decoded: to the end.
+    """
+
+    first_segment: int
+    stop_segment: int | None
+
+
+def plan_spans(
+    missing: Sequence[tuple[int, int]],
+    *,
+    key_frames: NDArray[np.int64],
+    frames_per_segment: int,
+    span_frames: int,
+) -> list[Span]:
+    """Cut what is still to be classified into spans that begin shortly after key frames.
+
+    Args:
+        missing: ranges of segments, in order.
+        key_frames: (keys,) increasing frame numbers at which a decoder may enter.
+        frames_per_segment: N · stride, frames from one segment's first to the next one's.
+        span_frames: how long a span should be, in frames; it may be half of that or twice.
+
+    Returns:
+        Spans in order, which together cover ``missing``.
+    """
+    length = max(1, round(span_frames / frames_per_segment))
+    spans = []
+    for first, stop in missing:
+        begin = first
+        while stop - begin > length + length // 2:
+            candidates = np.arange(begin + length - length // 2, begin + length + length // 2 + 1)
+            frames = candidates * frames_per_segment
+            before = np.searchsorted(key_frames, frames, side="right") - 1
+            keys = key_frames[np.maximum(before, 0)]
+            end = int(candidates[np.argmin(frames - keys)])
+            spans.append(Span(first_segment=begin, stop_segment=end))
+            begin = end
+        spans.append(Span(first_segment=begin, stop_segment=stop))
+    return spans

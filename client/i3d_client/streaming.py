@@ -1,18 +1,20 @@
 """Windows of a video, as an async iterator: decoding, transfer and inference overlap.
 
     frames ─→ segment ─→ request ─→ window
-    (thread)  (thread)   (asyncio, at most ``in_flight``)
+    (a thread of its own)  (asyncio, at most ``in_flight``)
 
-The next segment is decoded while earlier ones are on their way or at work on the server. What is
-held in memory is ``in_flight`` + 2 segments, whatever the length of the video.
+The thread decodes ahead of the requests until all buffers are full. What is held in memory is
+``in_flight`` + 3 segments, whatever the length of the video.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
-from i3d_client.errors import RequestRejectedError
+from i3d_client.contract import ModelContract
 from i3d_client.geometry import to_geometry
-from i3d_client.options import DEFAULT_IN_FLIGHT, default_server
-from i3d_client.segments import Segment, cut_segments
+from i3d_client.inference import Inference
+from i3d_client.options import DEFAULT_GIVE_UP_AFTER_S, DEFAULT_IN_FLIGHT, default_server
+from i3d_client.segments import Buffers, BuffersClosedError, Segment, WindowRange, cut_segments
+from i3d_client.trace import NO_TRACE, Recorder
 from i3d_client.triton import Connection
 from i3d_client.video import DecodeCounts, Video, decode, open_video
 
@@ -71,14 +74,16 @@ async def stream(
     model: str | None = None,
     server: str | None = None,
     in_flight: int = DEFAULT_IN_FLIGHT,
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
 ) -> AsyncGenerator[Window, None]:
-    """Classify a video and yield its windows in order, as they come.
+    """Classify a video in this process and yield its windows in order, as they come.
 
     Args:
         video: path of a file that FFmpeg can read.
         model: name on the server; None takes the only one there is.
         server: ``HOST:PORT``; None takes ``I3D_SERVER``, else localhost:8001.
         in_flight: requests at most between this client and the server.
+        give_up_after_s: how long the server may be away before that is an error.
 
     Raises:
         VideoError: the video cannot be read.
@@ -88,81 +93,158 @@ async def stream(
     async with Connection(server or default_server()) as connection:
         chosen, contract = await connection.choose_model(model)
         opened = await asyncio.to_thread(open_video, Path(video))
-        windows = classify_windows(
-            opened,
-            connection=connection,
-            model=chosen.name,
-            contract=contract,
-            counts=DecodeCounts(),
-            in_flight=in_flight,
+        inference = Inference(
+            connection, chosen, in_flight=in_flight, give_up_after_s=give_up_after_s
         )
-        async with aclosing(windows):
-            async for window in windows:
-                yield window
+        async with inference:
+            buffers = inference.buffers()
+            segments = segments_of(
+                opened, contract=contract, counts=DecodeCounts(), buffers=buffers
+            )
+            decoding = Decoding(segments, buffers)
+            async with decoding, aclosing(answers_in_order(decoding, inference, in_flight)) as all_:
+                async for answer in all_:
+                    for place, window in enumerate(answer.windows):
+                        known = answer.probabilities if window.scored else None
+                        yield Window(
+                            start_frame=window.start,
+                            stop_frame=window.stop,
+                            probabilities=None if known is None else known[place],
+                            labels=contract.labels,
+                        )
 
 
-async def classify_windows(
-    video: Video,
-    *,
-    connection: Connection,
-    model: str,
-    contract: ModelContract,
-    counts: DecodeCounts,
-    in_flight: int,
-) -> AsyncGenerator[Window, None]:
-    """Yield the windows of an opened video in order; ``counts`` is filled on the way."""
-    segments = segments_of(video, contract=contract, counts=counts)
-    pending: deque[asyncio.Task[list[Window]]] = deque()
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the server said of a segment.
+
+    Attributes:
+        number: the segment's place in the recording.
+        windows: those that count.
+        probabilities: (N, classes) float32; None if no window could be scored.
+    """
+
+    number: int
+    windows: tuple[WindowRange, ...]
+    probabilities: NDArray[np.float32] | None
+
+
+async def answers_in_order(
+    segments: AsyncIterator[Segment], inference: Inference, in_flight: int
+) -> AsyncGenerator[Answer, None]:
+    """Ask for segments, ``in_flight`` at a time at most, and yield the answers in their order."""
+    pending: deque[asyncio.Task[Answer]] = deque()
     try:
-        while (segment := await asyncio.to_thread(next, segments, None)) is not None:
-            while len(pending) >= in_flight:
-                for window in await pending.popleft():
-                    yield window
-            pending.append(asyncio.create_task(_ask(segment, connection, model, contract)))
+        async for segment in segments:
+            pending.append(asyncio.create_task(_ask(segment, inference)))
+            while pending and (len(pending) >= in_flight or pending[0].done()):
+                yield await pending.popleft()
         while pending:
-            for window in await pending.popleft():
-                yield window
+            yield await pending.popleft()
     finally:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
 
+async def _ask(segment: Segment, inference: Inference) -> Answer:
+    try:
+        probabilities = await inference.ask(segment)
+    finally:
+        segment.release()
+    return Answer(number=segment.number, windows=segment.windows, probabilities=probabilities)
+
+
+class Decoding:
+    """Takes segments from an iterator in a thread of its own, ahead of whoever takes them here.
+
+    An async iterator and context manager. The thread waits where ``buffers`` has nothing free.
+
+    Args:
+        segments: decodes as it is iterated.
+        buffers: what the segments lie in; closed at the end.
+        recorder: of when a segment was decoded, and when that had to wait.
+    """
+
+    def __init__(
+        self, segments: Iterator[Segment], buffers: Buffers, recorder: Recorder = NO_TRACE
+    ) -> None:
+        self._segments = segments
+        self._buffers = buffers
+        self._recorder = recorder
+        self._decoded: asyncio.Queue[Segment | BaseException | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._decode, name="decode")
+        self._stopped = False
+
+    async def __aenter__(self) -> Decoding:
+        self._thread.start()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.stop()
+        await asyncio.to_thread(self._thread.join)
+
+    def __aiter__(self) -> Decoding:
+        return self
+
+    async def __anext__(self) -> Segment:
+        """Return the next segment.
+
+        Raises:
+            VideoError: decoding failed.
+        """
+        item = await self._decoded.get()
+        if isinstance(item, BaseException):
+            raise item
+        if item is None or self._stopped:
+            raise StopAsyncIteration
+        return item
+
+    def stop(self) -> None:
+        """End soon: what has not been taken yet is dropped."""
+        self._stopped = True
+        self._buffers.close()
+        self._decoded.put_nowait(None)
+
+    def _decode(self) -> None:
+        end: BaseException | None = None
+        try:
+            for segment in self._segments:
+                buffer = segment.buffer
+                self._recorder.add("wait", buffer.asked_ns, buffer.taken_ns)
+                self._recorder.add(
+                    "decode", buffer.taken_ns, time.monotonic_ns(), segment=segment.number
+                )
+                self._put(segment)
+                if self._stopped:
+                    break
+        except BuffersClosedError:
+            pass
+        except BaseException as error:
+            end = error
+        self._put(end)
+
+    def _put(self, item: Segment | BaseException | None) -> None:
+        self._loop.call_soon_threadsafe(self._decoded.put_nowait, item)
+
+
 def segments_of(
-    video: Video, *, contract: ModelContract, counts: DecodeCounts, codec_threads: int = 0
+    video: Video,
+    *,
+    contract: ModelContract,
+    counts: DecodeCounts,
+    buffers: Buffers | None = None,
+    codec_threads: int = 0,
 ) -> Iterator[Segment]:
-    """Decode a video and cut it into segments at the model's geometry. Blocks: use a thread."""
+    """Decode a video and cut it into segments at the model's geometry. Blocks: use a thread.
+
+    Without ``buffers``, one segment at a time can be held: release it before the next.
+    """
+    buffers = buffers or Buffers.for_segments(contract, 1)
 
     def convert(frame: av.VideoFrame, row: NDArray[np.uint8]) -> None:
         to_geometry(frame, row, contract=contract, rotation=video.rotation)
 
     frames = decode(video, counts, codec_threads=codec_threads)
-    return cut_segments(frames, contract=contract, convert=convert)
-
-
-async def _ask(
-    segment: Segment,
-    connection: Connection,
-    model: str,
-    contract: ModelContract,
-) -> list[Window]:
-    """Get the windows of one segment; one without a scorable window is not sent."""
-    answers: NDArray[np.float32] | None = None
-    if any(window.scored for window in segment.windows):
-        outputs = await connection.infer(model, segment.frames, outputs=[OUTPUT_PROBABILITIES])
-        answers = outputs[OUTPUT_PROBABILITIES]
-        expected = (contract.windows_per_segment, len(contract.labels))
-        if answers.shape != expected:
-            raise RequestRejectedError(
-                f"model {model}: {OUTPUT_PROBABILITIES}: expected {expected} (windows, classes) "
-                f"as its contract says, got {answers.shape}: export the model again"
-            )
-    return [
-        Window(
-            start_frame=window.start,
-            stop_frame=window.stop,
-            probabilities=answers[place] if answers is not None and window.scored else None,
-            labels=contract.labels,
-        )
-        for place, window in enumerate(segment.windows)
-    ]
+    return cut_segments(frames, contract=contract, convert=convert, buffers=buffers)

@@ -1,7 +1,8 @@
 """The connection to a Triton server: models, contracts, inference.
 
-The one place where the wire's errors become ours. Uses calls that a lab's gateway allows:
-health, metadata, configuration, statistics and inference.
+The one place where the wire's errors become ours. Uses calls that a lab's gateway allows
+(health, metadata, configuration, statistics and inference), and those of system shared memory where
+the server is on this host.
 
 The protocol is the one that ``tritonclient`` generates (KServe v2 with Triton's extensions), but
 an inference request is put together here, as bytes: a protobuf message may be written in parts,
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -38,17 +40,33 @@ from i3d_client.errors import (
     I3dError,
     ModelNotFoundError,
     ModelNotReadyError,
+    RegionUnknownError,
     RequestRejectedError,
     ServerError,
     ServerUnavailableError,
 )
+from i3d_client.trace import NO_TRACE, Recorder
 
 _CALL_TIMEOUT_S = 10.0
 _INFER_TIMEOUT_S = 600.0
 _LENGTH_DELIMITED = 2  # protobuf's wire type of bytes
 _INFER_METHOD = "/inference.GRPCInferenceService/ModelInfer"
-_CHANNEL_OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+]
 _ADDRESS = re.compile(r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Where a segment lies in system shared memory: a region, and bytes from its start."""
+
+    region: str
+    offset: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +99,15 @@ class Connection:
 
     Args:
         server: ``HOST:PORT`` of Triton's gRPC endpoint.
+        recorder: of when a segment was sent and when it was answered.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, recorder: Recorder = NO_TRACE) -> None:
         match = _ADDRESS.match(server)
         if match is None or not 0 < int(match[2]) < 65536:
             raise I3dError(f"server: expected HOST:PORT, such as localhost:8001, got {server!r}")
         self.server = server
+        self._recorder = recorder
         self._channel = grpc.aio.insecure_channel(server, options=_CHANNEL_OPTIONS)
         self._stub = GRPCInferenceServiceStub(self._channel)
         self._infer = self._channel.unary_unary(
@@ -187,7 +207,12 @@ class Connection:
         return model, model.contract
 
     async def infer(
-        self, model: str, frames: NDArray[np.uint8], *, outputs: Sequence[str]
+        self,
+        model: str,
+        frames: NDArray[np.uint8],
+        *,
+        outputs: Sequence[str],
+        placed: Placed | None = None,
     ) -> dict[str, NDArray[np.float32]]:
         """Send one segment.
 
@@ -195,6 +220,7 @@ class Connection:
             model: its name.
             frames: (S, height, width, channels), uint8.
             outputs: names of the outputs to send back.
+            placed: where the server finds ``frames`` in shared memory; None sends them.
 
         Returns:
             For each output (N, …) float32, as ``DESIGN`` of the contract says: probabilities
@@ -203,12 +229,19 @@ class Connection:
         Raises:
             ServerUnavailableError: may succeed later.
             RequestRejectedError: will not.
+            RegionUnknownError: the server does not know the shared memory (any more).
         """
-        request = _request_bytes(model, frames, outputs)
+        begun_ns = time.monotonic_ns()
+        request = _request_bytes(model, frames, outputs, placed)
+        call = self._infer(request, timeout=_INFER_TIMEOUT_S)
+        sent_ns = time.monotonic_ns()
         try:
-            answer = await self._infer(request, timeout=_INFER_TIMEOUT_S)
+            answer = await call
         except AioRpcError as error:
             raise self._translate(error, where=f"model {model}: ") from error
+        finally:
+            self._recorder.add("send", begun_ns, sent_ns)
+            self._recorder.add("infer", sent_ns, time.monotonic_ns())
         names = (output.name for output in answer.outputs)
         received = dict(zip(names, answer.raw_output_contents, strict=False))
         shapes = {output.name: tuple(output.shape) for output in answer.outputs}
@@ -216,6 +249,46 @@ class Connection:
             name: self._output(model, name, shapes.get(name), received.get(name))
             for name in outputs
         }
+
+    async def register_region(self, name: str, num_bytes: int) -> None:
+        """Let the server map the shared memory ``/dev/shm/<name>``.
+
+        Raises:
+            ServerUnavailableError: no server answers.
+            RequestRejectedError: it cannot: another host, another user, or not allowed.
+        """
+        request = protocol.SystemSharedMemoryRegisterRequest(
+            name=name, key=f"/{name}", offset=0, byte_size=num_bytes
+        )
+        try:
+            await self._stub.SystemSharedMemoryRegister(request, timeout=_CALL_TIMEOUT_S)
+        except AioRpcError as error:
+            raise self._translate(error) from error
+
+    async def unregister_region(self, name: str) -> None:
+        """Let the server forget a region, if it knows it.
+
+        Raises:
+            ServerError: no server answers, or it does not allow this.
+        """
+        request = protocol.SystemSharedMemoryUnregisterRequest(name=name)
+        try:
+            await self._stub.SystemSharedMemoryUnregister(request, timeout=_CALL_TIMEOUT_S)
+        except AioRpcError as error:
+            raise self._translate(error) from error
+
+    async def registered_regions(self) -> dict[str, str]:
+        """Return the keys of the regions that the server has mapped, by their names.
+
+        Raises:
+            ServerError: no server answers, or it does not allow this.
+        """
+        request = protocol.SystemSharedMemoryStatusRequest()
+        try:
+            answer = await self._stub.SystemSharedMemoryStatus(request, timeout=_CALL_TIMEOUT_S)
+        except AioRpcError as error:
+            raise self._translate(error) from error
+        return {name: region.key for name, region in answer.regions.items()}
 
     def _output(
         self, model: str, name: str, shape: tuple[int, ...] | None, content: bytes | None
@@ -250,19 +323,29 @@ class Connection:
         text = f"{self.server}: {where}{message} ({code})"
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}:
             return ServerUnavailableError(text)
+        if "shared memory region" in message and "find" in message:
+            return RegionUnknownError(text)
         return RequestRejectedError(text)
 
 
-def _request_bytes(model: str, frames: NDArray[np.uint8], outputs: Sequence[str]) -> bytes:
+def _request_bytes(
+    model: str, frames: NDArray[np.uint8], outputs: Sequence[str], placed: Placed | None
+) -> bytes:
     """Serialise a ``ModelInferRequest``: its head, then the field that holds the frames.
 
     A serialised message may be continued with more of its fields (protobuf encoding, "Message
     structure"), here ``raw_input_contents``: its tag, the length as a varint, the bytes.
     """
     head = protocol.ModelInferRequest(model_name=model)
-    head.inputs.add(name=INPUT_FRAMES, datatype="UINT8", shape=[1, *frames.shape])
+    tensor = head.inputs.add(name=INPUT_FRAMES, datatype="UINT8", shape=[1, *frames.shape])
     for name in outputs:
         head.outputs.add(name=name)
+    if placed is not None:
+        tensor.parameters["shared_memory_region"].string_param = placed.region
+        tensor.parameters["shared_memory_byte_size"].int64_param = frames.nbytes
+        tensor.parameters["shared_memory_offset"].int64_param = placed.offset
+        serialised: bytes = head.SerializeToString()
+        return serialised
     tag = protocol.ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER << 3 | _LENGTH_DELIMITED
     content = np.ascontiguousarray(frames).data.cast("B")
     length = bytearray()

@@ -1,8 +1,9 @@
 """One video file: its frames, numbered and timed by presentation.
 
-A first pass over the packets, without decoding, gives every picture's presentation timestamp. So
-the number of frames and their times are known before decoding begins, and a picture that cannot
-be decoded leaves a gap in its place instead of moving all later frames forward by one.
+A first pass over the packets, without decoding, gives every picture's presentation timestamp and
+the key frames. So the number of frames and their times are known before decoding begins, a picture
+that cannot be decoded leaves a gap in its place instead of moving all later frames forward by one,
+and a ``Stretch`` of a file can be decoded alone, from the key frame before it.
 
 Where that index cannot be trusted (timestamps missing, doubled or, as in AVI, not in order of
 presentation), frames are counted in the order in which the decoder gives them and timed by the
@@ -14,10 +15,11 @@ from __future__ import annotations
 import itertools
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import av
 import numpy as np
@@ -27,6 +29,8 @@ from numpy.typing import NDArray
 from i3d_client.errors import VideoError
 
 _PROBED_FRAMES = 32
+_CHECKED_EVERY = 1000
+_ENTRIES = 3  # key frames to try before the start of the file
 _ROTATIONS = (0, 90, 180, 270)
 
 
@@ -46,6 +50,7 @@ class Video:
             are not frames of the video.
         timestamps: (num_frames_expected,) increasing presentation timestamps in units of
             ``time_base``; None if they cannot be trusted.
+        key_timestamps: increasing presentation timestamps of the key frames.
         time_base: seconds.
         cut_short: why the file seems to end before its end; None if it does not.
         warnings: what the user should know.
@@ -63,6 +68,7 @@ class Video:
     num_frames_expected: int
     num_frames_hidden: int
     timestamps: NDArray[np.int64] | None
+    key_timestamps: NDArray[np.int64]
     time_base: Fraction
     cut_short: str | None
     warnings: tuple[str, ...]
@@ -72,20 +78,90 @@ class Video:
         """The first picture's timestamp in the container, seconds; times count from it."""
         return 0.0 if self.timestamps is None else float(self.timestamps[0] * self.time_base)
 
-    def times_s(self, num_frames: int) -> NDArray[np.float64]:
-        """Return when each frame is shown, in seconds from the first: (num_frames,), float64."""
+    def times_s(self, first: int, stop: int) -> NDArray[np.float64]:
+        """Return when frames ``[first, stop)`` are shown, in seconds from frame 0: float64."""
         if self.timestamps is None:
-            ticks, unit = np.arange(num_frames), 1 / self.fps
+            ticks, unit = np.arange(first, stop), 1 / self.fps
         else:
-            ticks, unit = self.timestamps[:num_frames] - self.timestamps[0], self.time_base
+            ticks, unit = self.timestamps[first:stop] - self.timestamps[0], self.time_base
         times: NDArray[np.float64] = ticks * unit.numerator / unit.denominator
         return times
+
+    @property
+    def duration_s(self) -> Fraction:
+        """From the first picture to the end of the last, which is shown for 1 / fps."""
+        if self.timestamps is None:
+            return self.num_frames_expected / self.fps
+        ticks = int(self.timestamps[-1]) - int(self.timestamps[0])
+        return ticks * self.time_base + 1 / self.fps
+
+    @property
+    def key_frames(self) -> NDArray[np.int64]:
+        """Numbers of the frames where a decoder may enter, increasing.
+
+        Frame 0 alone if the timestamps cannot be trusted.
+        """
+        if self.timestamps is None:
+            return np.zeros(1, np.int64)
+        return np.unique(np.searchsorted(self.timestamps, self.key_timestamps))
+
+    def stretch(self, first: int = 0, stop: int | None = None) -> Stretch:
+        """Describe frames ``[first, stop)`` to a decoder; None is the end of the file."""
+        timestamps: NDArray[np.int64] | None = None
+        entries: tuple[int, ...] = ()
+        num_frames = None if stop is None else stop - first
+        if self.timestamps is not None:
+            timestamps = self.timestamps[first:stop]
+            num_frames = len(timestamps)
+            before = self.key_timestamps[self.key_timestamps <= timestamps[0]]
+            # The first key frame is entered from the start of the file, without seeking.
+            entries = tuple(before[max(1, len(before) - _ENTRIES) :][::-1].tolist())
+        return Stretch(
+            path=self.path,
+            width=self.width,
+            height=self.height,
+            rotation=self.rotation,
+            first=first,
+            num_frames=num_frames,
+            timestamps=timestamps,
+            entries=entries,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Consecutive frames of one file, and how a decoder comes to them.
+
+    Attributes:
+        path, width, height, rotation: as in ``Video``.
+        first: number of the first frame in the file.
+        num_frames: None if they end where the file does.
+        timestamps: (num_frames,) int64; None if frames are to be counted from the file's start.
+        entries: timestamps of key frames from which these frames can be decoded, best first; the
+            start of the file comes after them.
+    """
+
+    path: Path
+    width: int
+    height: int
+    rotation: int
+    first: int
+    num_frames: int | None
+    timestamps: NDArray[np.int64] | None
+    entries: tuple[int, ...]
 
 
 @dataclass(kw_only=True)
 class DecodeCounts:
-    """Filled while a video is decoded."""
+    """Filled while frames are decoded.
 
+    Attributes:
+        first: number of the first frame that is counted.
+        decoded, lost: frames so far.
+        lost_frames: numbers of the lost.
+    """
+
+    first: int = 0
     decoded: int = 0
     lost: int = 0
     lost_frames: list[int] = field(default_factory=list)
@@ -95,9 +171,23 @@ class DecodeCounts:
         """Frames so far, decoded or not."""
         return self.decoded + self.lost
 
+    def counted(self, frames: Iterable[av.VideoFrame | None]) -> Iterator[av.VideoFrame | None]:
+        """Pass frames on and count them."""
+        for frame in frames:
+            if frame is None:
+                self.lost_frames.append(self.first + self.num_frames)
+                self.lost += 1
+            else:
+                self.decoded += 1
+            yield frame
 
-def open_video(path: Path) -> Video:
+
+def open_video(path: Path, *, check: Callable[[], None] = lambda: None) -> Video:
     """Read a video's header and packets and decode its first pictures.
+
+    Args:
+        path: of the file.
+        check: called often while packets are read; what it raises ends the reading.
 
     Raises:
         VideoError: the file is not there, cannot be read, or holds no picture.
@@ -106,7 +196,7 @@ def open_video(path: Path) -> Video:
     _check_file(path)
     with _container(path) as container:
         stream = _video_stream(container, path)
-        packets = _read_packets(container, stream)
+        packets = _read_packets(container, stream, check)
         rate = stream.average_rate or stream.guessed_rate
         time_base = stream.time_base or Fraction(1, 1000)
         header = stream.frames or None
@@ -130,6 +220,7 @@ def open_video(path: Path) -> Video:
         num_frames_expected=packets.count,
         num_frames_hidden=packets.hidden,
         timestamps=timestamps,
+        key_timestamps=np.unique(np.frombuffer(packets.key_timestamps, np.int64)),
         time_base=time_base,
         cut_short=packets.cut_short(header),
         warnings=_warnings(packets, None if timestamps is not None else rate),
@@ -154,7 +245,7 @@ def _warnings(packets: _Packets, untrusted_rate: Fraction | None) -> tuple[str, 
 def decode(
     video: Video, counts: DecodeCounts, *, codec_threads: int = 0
 ) -> Iterator[av.VideoFrame | None]:
-    """Decode every frame in order; None stands for one that cannot be decoded.
+    """Decode every frame of a video in order; None stands for one that cannot be decoded.
 
     Args:
         video: as ``open_video`` described it.
@@ -163,20 +254,106 @@ def decode(
             one, which is left for scaling pictures and sending them.
 
     Raises:
-        VideoError: a picture of another size, or one whose timestamp no packet announced.
+        VideoError: as ``Reader.frames``.
 
     """
-    frames = _decoded_frames(video, codec_threads or _spare_cores())
-    if video.timestamps is not None:
-        frames = _by_timestamp(video, video.timestamps, frames)
-    for frame in frames:
-        if frame is None:
-            counts.lost_frames.append(counts.num_frames)
-            counts.lost += 1
+    with Reader(codec_threads=codec_threads or _spare_cores()) as reader:
+        yield from counts.counted(reader.frames(video.stretch()))
+
+
+class Reader:
+    """Decodes stretches; a file stays open from one to the next. For one thread at a time.
+
+    Args:
+        codec_threads: threads of the decoder.
+    """
+
+    def __init__(self, *, codec_threads: int = 1) -> None:
+        self._codec_threads = codec_threads
+        self._path: Path | None = None
+        self._container: av.container.InputContainer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._container is not None:
+            self._container.close()
+        self._path = self._container = None
+
+    def frames(self, stretch: Stretch) -> Iterator[av.VideoFrame | None]:
+        """Yield the frames of a stretch; None stands for one that cannot be decoded.
+
+        A decoder enters at a key frame if the first picture that it gives is that key frame's; in
+        an open group of pictures, or where the container cannot find it, it need not be. Then an
+        earlier one is tried, and last the start of the file.
+
+        Raises:
+            VideoError: the file cannot be read, holds a picture of another size, or one whose
+                timestamp no packet announced.
+        """
+        if stretch.timestamps is None:
+            stop = None if stretch.num_frames is None else stretch.first + stretch.num_frames
+            frames: Iterator[av.VideoFrame | None] = itertools.islice(
+                self._from_start(stretch.path), stretch.first, stop
+            )
         else:
-            _check_size(video, frame, counts.num_frames)
-            counts.decoded += 1
-        yield frame
+            entered = (self._entered(stretch.path, entry) for entry in stretch.entries)
+            found = next((frames for frames in entered if frames is not None), None)
+            frames = _by_timestamp(
+                stretch, stretch.timestamps, found or self._from_start(stretch.path)
+            )
+        for number, frame in enumerate(frames, start=stretch.first):
+            if frame is not None and (frame.width, frame.height) != (stretch.width, stretch.height):
+                raise VideoError(
+                    f"{stretch.path}: the picture size changes from {stretch.width}×"
+                    f"{stretch.height} to {frame.width}×{frame.height} at frame {number}: split "
+                    "the file there"
+                )
+            yield frame
+
+    def _open(self, path: Path) -> tuple[av.container.InputContainer, VideoStream]:
+        if self._container is None or self._path != path:
+            self.close()
+            self._path, self._container = path, _container(path)
+            codec = _video_stream(self._container, path).codec_context
+            codec.thread_count = self._codec_threads
+            codec.thread_type = "AUTO" if self._codec_threads > 1 else "NONE"
+        return self._container, _video_stream(self._container, path)
+
+    def _from_start(self, path: Path) -> Iterator[av.VideoFrame | None]:
+        self.close()
+        container, stream = self._open(path)
+        return _frames_or_gaps(container.demux(stream))
+
+    def _entered(self, path: Path, entry: int) -> Iterator[av.VideoFrame | None] | None:
+        container, stream = self._open(path)
+        try:
+            container.seek(entry, stream=stream)
+        except av.error.FFmpegError:
+            return None
+        frames = _frames_or_gaps(_from_packet(container.demux(stream), entry))
+        for frame in frames:
+            if frame is not None and frame.pts is not None and frame.pts >= entry:
+                return itertools.chain([frame], frames) if frame.pts == entry else None
+        return None
+
+
+def _from_packet(
+    packets: Iterator[av.Packet[VideoStream]], entry: int
+) -> Iterator[av.Packet[VideoStream]]:
+    """Pass packets on from the key frame's; none if its place has been passed."""
+    for packet in packets:
+        if packet.pts == entry and packet.is_keyframe:
+            yield packet
+            break
+        if packet.dts is not None and packet.dts > entry:
+            return
+    yield from packets
 
 
 def _spare_cores() -> int:
@@ -219,6 +396,7 @@ class _Packets:
     """The pictures of a stream as its packets announce them; 8 bytes a picture."""
 
     timestamps: array[int] = field(default_factory=lambda: array("q"))
+    key_timestamps: array[int] = field(default_factory=lambda: array("q"))
     count: int = 0
     hidden: int = 0
     ended_by: str | None = None
@@ -231,6 +409,8 @@ class _Packets:
             self.in_order = False
         else:
             self.timestamps.append(packet.pts)
+            if packet.is_keyframe:
+                self.key_timestamps.append(packet.pts)
         if packet.dts is not None:
             if self._last_dts is not None and packet.dts < self._last_dts:
                 self.in_order = False
@@ -238,8 +418,10 @@ class _Packets:
 
     def trusted_timestamps(self, first: list[_FirstFrame]) -> NDArray[np.int64] | None:
         """Return the timestamps in order of presentation, or None if they cannot be trusted."""
-        timestamps = np.sort(np.array(self.timestamps, np.int64))
-        distinct = bool((np.diff(timestamps) > 0).all())
+        timestamps = np.frombuffer(self.timestamps, np.int64)
+        if not (timestamps[1:] > timestamps[:-1]).all():
+            timestamps = np.sort(timestamps)
+        distinct = bool((timestamps[1:] > timestamps[:-1]).all())
         return timestamps if self.in_order and distinct and _agree(first, timestamps) else None
 
     def cut_short(self, header: int | None) -> str | None:
@@ -249,10 +431,14 @@ class _Packets:
         return self.ended_by
 
 
-def _read_packets(container: av.container.InputContainer, stream: VideoStream) -> _Packets:
+def _read_packets(
+    container: av.container.InputContainer, stream: VideoStream, check: Callable[[], None]
+) -> _Packets:
     packets = _Packets()
     try:
         for packet in container.demux(stream):
+            if packets.count % _CHECKED_EVERY == 0:
+                check()
             if packet.is_discard:  # an edit list hides this picture
                 packets.hidden += 1
             elif packet.size:
@@ -277,7 +463,7 @@ def _probe(path: Path) -> list[_FirstFrame]:
     with _container(path) as container:
         stream = _video_stream(container, path)
         codec = stream.codec_context.name
-        decodable = (f for f in _frames_or_gaps(container, stream) if f is not None)
+        decodable = (f for f in _frames_or_gaps(container.demux(stream)) if f is not None)
         frames = [
             _FirstFrame(codec, f.format.name, f.width, f.height, f.rotation, f.pts)
             for f in itertools.islice(decodable, _PROBED_FRAMES)
@@ -301,10 +487,9 @@ def _rotation(degrees: int, path: Path) -> int:
 
 
 def _frames_or_gaps(
-    container: av.container.InputContainer, stream: VideoStream
+    packets: Iterator[av.Packet[VideoStream]],
 ) -> Iterator[av.VideoFrame | None]:
     """Yield pictures as the decoder gives them; None where it fails on a packet."""
-    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
@@ -319,42 +504,35 @@ def _frames_or_gaps(
             yield None
             continue
         for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                yield None if frame.is_corrupt else frame
-
-
-def _decoded_frames(video: Video, codec_threads: int) -> Iterator[av.VideoFrame | None]:
-    with _container(video.path) as container:
-        stream = _video_stream(container, video.path)
-        stream.codec_context.thread_count = codec_threads
-        stream.thread_type = "AUTO" if codec_threads > 1 else "NONE"
-        yield from _frames_or_gaps(container, stream)
+            yield None if frame.is_corrupt else frame
 
 
 def _by_timestamp(
-    video: Video, timestamps: NDArray[np.int64], frames: Iterator[av.VideoFrame | None]
+    stretch: Stretch, timestamps: NDArray[np.int64], frames: Iterator[av.VideoFrame | None]
 ) -> Iterator[av.VideoFrame | None]:
     """Put each picture in the place of its timestamp, with None in the places left free."""
-    following = 0
+    following, num_frames = 0, len(timestamps)
+    first, last = int(timestamps[0]), int(timestamps[-1])
     for frame in frames:
         if frame is None:
             continue
         pts = frame.pts
-        place = int(np.searchsorted(timestamps, pts)) if pts is not None else -1
-        if not following <= place < len(timestamps) or timestamps[place] != pts:
-            raise VideoError(
-                f"{video.path}: after frame {following - 1} comes a picture with timestamp {pts}, "
-                "which is not that of a later frame: remux the file"
-            )
-        yield from itertools.repeat(None, place - following)
+        if pts is not None and pts < first and not following:
+            continue
+        if pts is not None and pts > last:
+            break
+        if pts == timestamps[following]:
+            place = following
+        else:
+            place = int(np.searchsorted(timestamps, pts)) if pts is not None else -1
+            if not following <= place < num_frames or timestamps[place] != pts:
+                raise VideoError(
+                    f"{stretch.path}: after frame {stretch.first + following - 1} comes a picture "
+                    f"with timestamp {pts}, which is not that of a later frame: remux the file"
+                )
+            yield from itertools.repeat(None, place - following)
         yield frame
         following = place + 1
-    yield from itertools.repeat(None, len(timestamps) - following)
-
-
-def _check_size(video: Video, frame: av.VideoFrame, number: int) -> None:
-    if (frame.width, frame.height) != (video.width, video.height):
-        raise VideoError(
-            f"{video.path}: the picture size changes from {video.width}×{video.height} to "
-            f"{frame.width}×{frame.height} at frame {number}: split the file there"
-        )
+        if following == num_frames:
+            break
+    yield from itertools.repeat(None, num_frames - following)

@@ -69,7 +69,7 @@ def annotated_classes(
     within = contract.clip_frames - 1 if last else contract.clip_frames // 2
     classes: list[int] = []
     known = [_of_video(video, annotations) for video in videos]
-    times = [open_video(video.path).times_s(video.num_frames) for video in videos]
+    times = [open_video(video.path).times_s(0, video.num_frames) for video in videos]
     for piece in pieces:
         for window in range(window_count(piece, contract)):
             at = float(times[piece.video][piece.start + window * contract.stride + within])

@@ -47,7 +47,7 @@ def test_every_frame_once_in_order_with_its_time(
     assert (counts.decoded, counts.lost) == (70, 0)
     assert video.num_frames_expected == 70
     assert video.cut_short is None
-    times = video.times_s(70)
+    times = video.times_s(0, 70)
     tick = 1e-3 if str(options.get("name")).endswith(("mkv", "webm")) else 1e-6
     rate = Fraction(options.get("rate", 30))  # type: ignore[arg-type]
     np.testing.assert_allclose(times, np.arange(70) / float(rate), atol=tick, rtol=0)
@@ -58,7 +58,7 @@ def test_a_variable_rate_keeps_each_frame_s_own_time(make_video: MakeVideo) -> N
     path = make_video(51, ticks=ticks, time_base=Fraction(1, 1000), b_frames=2)
     video = open_video(path)
     assert numbers_of(video)[0] == list(range(51))
-    np.testing.assert_allclose(video.times_s(51), np.array(ticks) / 1000, atol=1e-6, rtol=0)
+    np.testing.assert_allclose(video.times_s(0, 51), np.array(ticks) / 1000, atol=1e-6, rtol=0)
 
 
 def test_time_counts_from_the_first_frame(make_video: MakeVideo) -> None:
@@ -68,7 +68,7 @@ def test_time_counts_from_the_first_frame(make_video: MakeVideo) -> None:
     video = open_video(path)
     assert numbers_of(video)[0] == list(range(20))
     assert video.first_timestamp_s == pytest.approx(10.0)
-    np.testing.assert_allclose(video.times_s(20), np.arange(20) / 30, atol=1e-3, rtol=0)
+    np.testing.assert_allclose(video.times_s(0, 20), np.arange(20) / 30, atol=1e-3, rtol=0)
 
 
 def test_avi_has_no_presentation_times_and_says_so(make_video: MakeVideo) -> None:

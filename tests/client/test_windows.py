@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i3d_client.contract import ModelContract, Normalisation, Resize
-from i3d_client.segments import Segment, cut_segments
+from i3d_client.segments import Buffers, Segment, cut_segments
 from i3d_client.windows import labelling_windows, window_starts
 
 
@@ -81,6 +81,7 @@ def cut(
             numbered(num_frames, lost),
             contract=contract(clip_frames, stride, windows),
             convert=write_number,
+            buffers=Buffers.for_segments(contract(clip_frames, stride, windows), 200),
         )
     )
 

@@ -1,0 +1,209 @@
+"""One model on one server: the answers for segments, through whatever happens to the server.
+
+Frames go through gRPC, or lie in system shared memory if the server is on this host. Both give the
+same answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
+from i3d_client.errors import (
+    I3dError,
+    ModelChangedError,
+    ModelNotFoundError,
+    ModelNotReadyError,
+    RegionUnknownError,
+    RequestRejectedError,
+    ServerUnavailableError,
+)
+from i3d_client.segments import Buffers, Segment
+from i3d_client.shared_memory import Region
+from i3d_client.transport import Transport
+from i3d_client.triton import Connection, Model, Placed
+
+_LOOPBACK = ("localhost:", "127.", "[::1]:")
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 10.0
+_MAY_PASS = (ServerUnavailableError, ModelNotFoundError, ModelNotReadyError)
+
+
+class Inference:
+    """Asks one model; an async context manager.
+
+    Args:
+        connection: to the server.
+        model: as the run began with it; another one in its place is refused.
+        in_flight: segments that are asked for at a time, at most.
+        transport: ``auto`` takes shared memory where the server is on this host.
+        give_up_after_s: how long the server may be away, or refuse for want of room.
+        on_trouble: called with a message when the server is away, and with None when it is back.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        model: Model,
+        *,
+        in_flight: int,
+        transport: Transport = "auto",
+        give_up_after_s: float,
+        on_trouble: Callable[[str | None], None] = lambda _message: None,
+    ) -> None:
+        if model.contract is None:
+            raise ValueError(f"model {model.name} carries no contract")
+        self.contract: ModelContract = model.contract
+        self._connection = connection
+        self._model = model
+        self._num_buffers = in_flight + Buffers.SPARE
+        self._wanted = transport
+        self._give_up_after_s = give_up_after_s
+        self._on_trouble = on_trouble
+        self._region: Region | None = None
+        self._memory: list[NDArray[np.uint8]] = []
+        self._registering = asyncio.Lock()
+
+    async def __aenter__(self) -> Inference:
+        if self._wanted == "shared memory" or (
+            self._wanted == "auto" and self._connection.server.startswith(_LOOPBACK)
+        ):
+            await self._share_memory()
+        if self._region is None:
+            shape = self.contract.segment_shape
+            self._memory = [np.empty(shape, np.uint8) for _ in range(self._num_buffers)]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if self._region is None:
+            return
+        self._region.close()
+        if kind is None:  # else requests may still be read: remove_dead_regions does it later
+            with contextlib.suppress(I3dError):  # a server that is away has forgotten it
+                await self._connection.unregister_region(self._region.name)
+
+    @property
+    def transport(self) -> Transport:
+        """What is used: ``grpc`` or ``shared memory``."""
+        return "grpc" if self._region is None else "shared memory"
+
+    def buffers(self) -> Buffers:
+        """Return the memory for segments, all of it free: when none of before is in use."""
+        return Buffers(self._memory)
+
+    async def ask(self, segment: Segment) -> NDArray[np.float32] | None:
+        """Return the probabilities of a segment's windows; None if none of them can be scored.
+
+        Waits and asks again while the server is away or has no room.
+
+        Returns:
+            (N, classes) float32.
+
+        Raises:
+            ServerUnavailableError: for longer than ``give_up_after_s``.
+            ModelChangedError: the server came back with another model.
+            RequestRejectedError: the server refuses the request.
+        """
+        if not any(window.scored for window in segment.windows):
+            return None
+        try:
+            return await self._ask(segment)
+        except ServerUnavailableError as error:
+            return await self._ask_until_answered(segment, error)
+        except RegionUnknownError:  # a server that was restarted in between
+            return await self._ask_until_answered(segment, None)
+
+    async def _ask_until_answered(
+        self, segment: Segment, error: ServerUnavailableError | None
+    ) -> NDArray[np.float32]:
+        since = time.monotonic()
+        wait_s = _FIRST_WAIT_S
+        last: I3dError | None = error
+        if error is not None:
+            self._on_trouble(str(error))
+        while time.monotonic() - since < self._give_up_after_s:
+            if last is not None:
+                await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311 - jitter
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            try:
+                await self._check_model()
+                await self._register_again()
+                answer = await self._ask(segment)
+            except (*_MAY_PASS, RegionUnknownError) as again:
+                last = again
+            else:
+                self._on_trouble(None)
+                return answer
+        raise ServerUnavailableError(
+            f"gave up after {self._give_up_after_s:g} s (--give-up-after): {last}"
+        )
+
+    async def _ask(self, segment: Segment) -> NDArray[np.float32]:
+        placed = None
+        if self._region is not None:
+            offset = segment.buffer.number * self._region.segment_bytes
+            placed = Placed(region=self._region.name, offset=offset)
+        outputs = await self._connection.infer(
+            self._model.name, segment.frames, outputs=[OUTPUT_PROBABILITIES], placed=placed
+        )
+        answers = outputs[OUTPUT_PROBABILITIES]
+        expected = (self.contract.windows_per_segment, len(self.contract.labels))
+        if answers.shape != expected:
+            raise RequestRejectedError(
+                f"model {self._model.name}: {OUTPUT_PROBABILITIES}: expected {expected} (windows, "
+                f"classes) as its contract says, got {answers.shape}: export the model again"
+            )
+        return answers
+
+    async def _check_model(self) -> None:
+        now, _contract = await self._connection.choose_model(self._model.name)
+        if identity_of(now) != identity_of(self._model):
+            raise ModelChangedError(
+                f"model {now.name} at {self._connection.server} is no longer the one that this run "
+                "began with: its answers would be mixed. Serve the old one again and give the same "
+                "command, or begin anew with --overwrite or another --out"
+            )
+
+    async def _register_again(self) -> None:
+        """See that the server knows the region: one that was restarted does not."""
+        if self._region is None:
+            return
+        async with self._registering:
+            if self._region.name not in await self._connection.registered_regions():
+                await self._connection.register_region(self._region.name, self._region.num_bytes)
+
+    async def _share_memory(self) -> None:
+        try:
+            region = Region(self.contract.segment_shape, self._num_buffers)
+        except OSError as error:
+            if self._wanted == "shared memory":
+                raise I3dError(f"shared memory: {error}") from error
+            return
+        try:
+            await self._connection.register_region(region.name, region.num_bytes)
+        except I3dError:
+            region.close()
+            if self._wanted == "shared memory":
+                raise
+            return
+        self._region, self._memory = region, region.segments
+
+
+def identity_of(model: Model) -> dict[str, object]:
+    """Return what must stay the same for answers to be of one run: a JSON document."""
+    contract = None if model.contract is None else json.loads(model.contract.to_json())
+    return {
+        "name": model.name,
+        "version": model.version,
+        "engine": model.engine,
+        "contract": contract,
+        "build": model.build,
+    }

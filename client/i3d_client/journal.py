@@ -1,0 +1,274 @@
+"""The journal of a recording: finished spans, on the disk, so that a run goes on where it stopped.
+
+    OUT/<recording>/.journal/run.json            what the spans are of
+                             <first>-<stop>.npz  a span's result; segments [first, stop)
+
+A file is written aside, flushed to the disk and renamed: it is whole or not there, also on NFS and
+after a power cut. One process writes (``OutputLock``). Once the results of a recording are written,
+its journal is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import shutil
+import socket
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+
+from i3d_client.errors import OtherRunError, OutputError
+from i3d_client.spans import SpanResult
+
+_FOLDER = ".journal"
+_RUN_FILE = "run.json"
+_LOCK_FILE = ".i3d-lock"
+_NO_FRAMES = -1
+
+
+class Journal:
+    """Finished spans of one recording.
+
+    Args:
+        folder: the recording's output folder.
+        identity: what the results follow from: input, model, options. A JSON document.
+
+    Raises:
+        OtherRunError: the journal there is of something else; the message says what differs.
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self._folder = folder / _FOLDER
+        self._results: dict[int, int] = {}
+        with write_errors(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            known = _read_json(self._folder / _RUN_FILE)
+            if known is None:
+                self._remove_spans()  # whatever they are of
+                write_durably(
+                    self._folder / _RUN_FILE,
+                    json.dumps(identity, indent=2, ensure_ascii=False).encode(),
+                )
+            elif differences := what_differs(known, identity):
+                raise OtherRunError(
+                    f"{folder}: holds the beginning of another run: {'; '.join(differences)}. "
+                    "Give the same command as then, or begin anew with --overwrite or another --out"
+                )
+            else:
+                self._find_spans()
+
+    @property
+    def num_frames(self) -> int | None:
+        """Of the recording, if the span that it ends with is there."""
+        for first, stop in self._results.items():
+            number = self._read(first, stop).num_frames
+            if number is not None:
+                return number
+        return None
+
+    @property
+    def segments(self) -> int:
+        """Finished segments."""
+        return sum(stop - first for first, stop in self._results.items())
+
+    def missing(self, num_segments: int) -> list[tuple[int, int]]:
+        """Return the ranges of segments that are not there, in order."""
+        gaps, at = [], 0
+        for first, stop in sorted(self._results.items()):
+            if first > at:
+                gaps.append((at, first))
+            at = max(at, stop)
+        if at < num_segments:
+            gaps.append((at, num_segments))
+        return gaps
+
+    def write(self, result: SpanResult) -> None:
+        """Keep a span's result; when this returns, it is on the disk.
+
+        Raises:
+            OutputError: it cannot be written. What was there before still is.
+        """
+        content = io.BytesIO()
+        num_frames = _NO_FRAMES if result.num_frames is None else result.num_frames
+        np.savez(
+            content,
+            probabilities=result.probabilities,
+            scored=result.scored,
+            decoded=np.int64(result.decoded),
+            lost_frames=result.lost_frames,
+            num_frames=np.int64(num_frames),
+        )
+        with write_errors(self._folder):
+            write_durably(self._path(result.first_segment, result.stop_segment), content.getvalue())
+        self._results[result.first_segment] = result.stop_segment
+
+    def results(self) -> Iterator[SpanResult]:
+        """Read the spans' results one at a time, in order."""
+        for first, stop in sorted(self._results.items()):
+            yield self._read(first, stop)
+
+    def remove(self) -> None:
+        """Remove the journal: the results are written."""
+        with write_errors(self._folder):
+            shutil.rmtree(self._folder)
+
+    def _path(self, first: int, stop: int) -> Path:
+        return self._folder / f"{first:09}-{stop:09}.npz"
+
+    def _read(self, first: int, stop: int) -> SpanResult:
+        with np.load(self._path(first, stop), allow_pickle=False) as arrays:
+            num_frames = int(arrays["num_frames"])
+            return SpanResult(
+                first_segment=first,
+                stop_segment=stop,
+                probabilities=arrays["probabilities"],
+                scored=arrays["scored"],
+                decoded=int(arrays["decoded"]),
+                lost_frames=arrays["lost_frames"],
+                num_frames=None if num_frames == _NO_FRAMES else num_frames,
+            )
+
+    def _find_spans(self) -> None:
+        """Find the spans that are whole; remove what cannot be read, or is there twice."""
+        at = 0
+        for path in sorted(self._folder.glob("*.npz")):
+            try:
+                first, stop = (int(part) for part in path.stem.split("-"))
+                self._read(first, stop)
+                if first < at:
+                    raise ValueError("overlaps the span before it")
+            except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+                path.unlink()
+                continue
+            self._results[first] = at = stop
+
+    def _remove_spans(self) -> None:
+        for path in self._folder.glob("*.npz"):
+            path.unlink()
+
+
+def remove_journal(folder: Path) -> None:
+    """Remove the journal of an output folder, if there is one.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    with write_errors(folder):
+        shutil.rmtree(folder / _FOLDER, ignore_errors=not (folder / _FOLDER).exists())
+
+
+def what_differs(known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Say in words in which entries two documents differ; values that are long are left out."""
+    differences = []
+    for key in sorted(known.keys() | wanted.keys()):
+        old, new = known.get(key), wanted.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            differences += [f"{key} {difference}" for difference in what_differs(old, new)]
+        else:
+            differences.append(f"{key} was {_shown(old)}, is {_shown(new)}")
+    return differences
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+class OutputLock:
+    """Keeps a second process from writing to an output folder; a context manager.
+
+    A POSIX lock, which NFS passes on; it goes with the process.
+
+    Raises:
+        OtherRunError: another process has it; the message says which.
+        OutputError: the folder cannot be written.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / _LOCK_FILE
+        with write_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
+            self._file = self._locked(out)
+            self._file.truncate(0)
+            self._file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            self._file.flush()
+
+    def _locked(self, out: Path) -> IO[str]:
+        while True:
+            file = self._path.open("a+")
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                holder = file.read(200).strip() or "unknown"
+                file.close()
+                raise OtherRunError(
+                    f"{out}: another run is writing there ({holder}). Wait for it, or choose "
+                    "another --out"
+                ) from error
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), self._path.stat()):
+                    return file
+            file.close()  # the run that had it has ended and removed it in between
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+        self._file.close()
+
+
+@contextlib.contextmanager
+def write_errors(folder: Path) -> Iterator[None]:
+    """Turn an ``OSError`` of writing below ``folder`` into an ``OutputError``."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or folder}: cannot be written: {error.strerror}. Choose another "
+            "folder with --out, or make room or give permission there"
+        ) from error
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file so that it is whole or absent, now and after a power cut."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None

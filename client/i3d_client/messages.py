@@ -1,0 +1,108 @@
+"""What the parent and its workers tell each other.
+
+Pickled by ``multiprocessing.connection``, on a socket pair between two processes of one program:
+nothing comes from outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from i3d_client.errors import I3dError
+from i3d_client.spans import SpanResult
+from i3d_client.trace import TraceEvent
+from i3d_client.transport import Transport
+from i3d_client.triton import Model
+from i3d_client.video import Stretch
+
+# From the parent.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """The first message: what every task has in common.
+
+    Attributes:
+        name: of the worker.
+        server: ``HOST:PORT``.
+        model: as the run began with it.
+        in_flight: requests of this worker at a time, at most.
+        transport, give_up_after_s: as in ``Inference``.
+        traced: whether to record what happens when.
+    """
+
+    name: str
+    server: str
+    model: Model
+    in_flight: int
+    transport: Transport
+    give_up_after_s: float
+    traced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A span to classify.
+
+    Attributes:
+        stretches: its frames, with those that its last segment shares with the next span.
+        first_segment: of the span.
+        stop_segment: None if the span ends with the recording.
+        report_segments: a result is sent at latest after so many segments.
+        codec_threads: of the decoder.
+    """
+
+    stretches: tuple[Stretch, ...]
+    first_segment: int
+    stop_segment: int | None
+    report_segments: int
+    codec_threads: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End: let what is in flight be answered, report it, drop the rest."""
+
+
+# From the worker.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The worker can take tasks."""
+
+    transport: Transport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Frames of the current task that are classified and not yet reported."""
+
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of a part of the task, from where the part before it ended."""
+
+    span: SpanResult
+    trace: list[TraceEvent]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The task is done, or as much of it as there was time for after ``Stop``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """The task cannot be done. ``error`` says why; a ``VideoError`` concerns its video alone."""
+
+    error: I3dError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """The server is away, and why; None: it is back."""
+
+    message: str | None

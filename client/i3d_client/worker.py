@@ -1,0 +1,236 @@
+"""A worker process: decodes spans in a thread and has them classified, for its parent.
+
+    python -m i3d_client.worker FD
+
+``FD`` is one end of a socket pair; ``i3d_client.messages`` are what goes through it. A worker ends
+when its parent says ``Stop`` or is gone. Frames stay here; only results go back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from multiprocessing.connection import Connection as Pipe
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_client.contract import ModelContract
+from i3d_client.errors import I3dError
+from i3d_client.geometry import to_geometry, use_one_opencv_thread
+from i3d_client.inference import Inference
+from i3d_client.messages import Done, Failed, Progress, Ready, Result, Setup, Stop, Task, Trouble
+from i3d_client.segments import Buffers, Segment, cut_segments
+from i3d_client.spans import SpanResult
+from i3d_client.streaming import Answer, Decoding, answers_in_order
+from i3d_client.trace import NO_TRACE, Recorder
+from i3d_client.triton import Connection
+from i3d_client.video import DecodeCounts, Reader
+
+_PROGRESS_EVERY_S = 0.25
+_DRAIN_S = 3.0
+
+
+class _Worker:
+    def __init__(self, pipe: Pipe, setup: Setup) -> None:
+        self._pipe = pipe
+        self._setup = setup
+        self._tasks: asyncio.Queue[Task | None] = asyncio.Queue()
+        self._decoding: Decoding | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._readers: dict[int, Reader] = {}
+        self._recorder = Recorder(setup.name) if setup.traced else NO_TRACE
+
+    async def run(self) -> None:
+        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._receive)
+        async with Connection(self._setup.server, recorder=self._recorder) as connection:
+            inference = Inference(
+                connection,
+                self._setup.model,
+                in_flight=self._setup.in_flight,
+                transport=self._setup.transport,
+                give_up_after_s=self._setup.give_up_after_s,
+                on_trouble=lambda message: self._pipe.send(Trouble(message=message)),
+            )
+            async with inference:
+                self._pipe.send(Ready(transport=inference.transport))
+                while (task := await self._tasks.get()) is not None:
+                    try:
+                        await self._classify(task, inference)
+                    except I3dError as error:
+                        self._pipe.send(Failed(error=error))
+                    else:
+                        self._pipe.send(Done())
+
+    def _receive(self) -> None:
+        """Take the parent's messages as they come; without a parent, die."""
+        try:
+            while self._pipe.poll():
+                message = self._pipe.recv()
+                if isinstance(message, Stop):
+                    self._stop()
+                else:
+                    self._tasks.put_nowait(message)
+        except (EOFError, OSError):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._tasks.put_nowait(None)
+        if self._decoding is not None:
+            self._decoding.stop()
+            working = self._working
+            asyncio.get_running_loop().call_later(_DRAIN_S, lambda: working and working.cancel())
+
+    async def _classify(self, task: Task, inference: Inference) -> None:
+        if self._stopping:
+            return
+        report = _Report(task, inference.contract, self._recorder)
+        buffers = inference.buffers()
+        reader = self._readers.setdefault(
+            task.codec_threads, Reader(codec_threads=task.codec_threads)
+        )
+        segments = segments_of_task(task, inference.contract, report.counts, reader, buffers)
+        self._decoding = Decoding(segments, buffers, self._recorder)
+        self._working = asyncio.create_task(self._ask(self._decoding, inference, report))
+        try:
+            await self._working
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+        finally:
+            self._decoding = self._working = None
+        rest = report.rest(ended=not self._stopping)
+        if rest is not None:
+            self._pipe.send(rest)
+
+    async def _ask(self, decoding: Decoding, inference: Inference, report: _Report) -> None:
+        said = time.monotonic()
+        async with (
+            decoding,
+            aclosing(answers_in_order(decoding, inference, self._setup.in_flight)) as answers,
+        ):
+            async for answer in answers:
+                result = report.add(answer)
+                if result is not None:
+                    self._pipe.send(result)
+                if time.monotonic() - said > _PROGRESS_EVERY_S:
+                    said = time.monotonic()
+                    self._pipe.send(Progress(frames=report.frames))
+
+
+class _Report:
+    """Collects answers into results."""
+
+    def __init__(self, task: Task, contract: ModelContract, recorder: Recorder) -> None:
+        self._task = task
+        self._advance = contract.windows_per_segment * contract.stride
+        self._classes = len(contract.labels)
+        self._recorder = recorder
+        self._first = task.first_segment
+        self._answers: list[Answer] = []
+        self.counts = DecodeCounts(first=task.first_segment * self._advance)
+
+    @property
+    def frames(self) -> int:
+        """That the answers since the last result cover."""
+        return (self._answers[-1].number + 1 - self._first) * self._advance if self._answers else 0
+
+    def add(self, answer: Answer) -> Result | None:
+        """Take an answer; return a result if enough came before it."""
+        enough = answer.number - self._first >= self._task.report_segments
+        result = self._result(answer.number, ends_at=None) if enough else None
+        self._answers.append(answer)
+        return result
+
+    def rest(self, *, ended: bool) -> Result | None:
+        """Return what has not been returned, after the last answer.
+
+        Args:
+            ended: False if the task was broken off. Then the last segment may lack its tail
+                window, and is left out.
+        """
+        if not ended:
+            whole = self._answers[-1].number if self._answers else self._first
+            self._answers = [answer for answer in self._answers if answer.number < whole]
+            return self._result(whole, ends_at=None) if whole > self._first else None
+        stop = self._answers[-1].number + 1 if self._answers else self._first
+        ends_at = self.counts.first + self.counts.num_frames
+        return self._result(stop, ends_at=ends_at if self._task.stop_segment is None else None)
+
+    def _result(self, stop_segment: int, *, ends_at: int | None) -> Result:
+        """Make a result of all answers so far."""
+        first_frame = self._first * self._advance
+        stop_frame = stop_segment * self._advance if ends_at is None else ends_at
+        lost = np.array(self.counts.lost_frames, np.int64)
+        lost = lost[(lost >= first_frame) & (lost < stop_frame)]
+        scored = [window.scored for answer in self._answers for window in answer.windows]
+        probabilities = np.zeros((len(scored), self._classes), np.float32)
+        row = 0
+        for answer in self._answers:
+            if answer.probabilities is not None:
+                probabilities[row : row + len(answer.windows)] = answer.probabilities[
+                    : len(answer.windows)
+                ]
+            row += len(answer.windows)
+        flags = np.array(scored, bool)
+        probabilities[~flags] = 0
+        span = SpanResult(
+            first_segment=self._first,
+            stop_segment=stop_segment,
+            probabilities=probabilities,
+            scored=flags,
+            decoded=stop_frame - first_frame - len(lost),
+            lost_frames=lost,
+            num_frames=ends_at,
+        )
+        self._first, self._answers = stop_segment, []
+        return Result(span=span, trace=self._recorder.take())
+
+
+def segments_of_task(
+    task: Task, contract: ModelContract, counts: DecodeCounts, reader: Reader, buffers: Buffers
+) -> Iterator[Segment]:
+    """Decode a task's frames and cut them into segments. Blocks: use a thread."""
+    rotation = 0
+
+    def frames() -> Iterator[av.VideoFrame | None]:
+        nonlocal rotation
+        for stretch in task.stretches:
+            rotation = stretch.rotation
+            yield from reader.frames(stretch)
+
+    def convert(frame: av.VideoFrame, row: NDArray[np.uint8]) -> None:
+        to_geometry(frame, row, contract=contract, rotation=rotation)
+
+    return cut_segments(
+        counts.counted(frames()),
+        contract=contract,
+        convert=convert,
+        buffers=buffers,
+        first_segment=task.first_segment,
+    )
+
+
+def main() -> None:
+    """Run as the module docstring says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal: the parent decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    use_one_opencv_thread()
+    pipe = Pipe(int(sys.argv[1]))
+    setup = pipe.recv()
+    try:
+        asyncio.run(_Worker(pipe, setup).run())
+    except BrokenPipeError:  # the parent is gone
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
