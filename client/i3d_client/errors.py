@@ -2,6 +2,7 @@
 
     I3dError
     ├── ContractError         a model's contract is missing, unknown or inconsistent
+    ├── InputError            what was named cannot become a list of recordings
     ├── MissingExtraError     an optional part of the installation is needed
     ├── OutputError           results cannot be written
     │   └── OtherRunError         the output folder holds, or is used by, a run that is not this one
@@ -27,6 +28,10 @@ class I3dError(Exception):
 
 class ContractError(I3dError):
     """A contract is missing, of an unknown version, or says something inconsistent."""
+
+
+class InputError(I3dError):
+    """What the user named cannot be made into recordings to classify."""
 
 
 class MissingExtraError(I3dError):
