@@ -137,7 +137,7 @@ def classify(
     VIDEOS are files, folders (searched with all that is in them), or .txt files with one path a
     line.
     """
-    from i3d_client.console import note, run_classify
+    from i3d_client.console import note, run_classify, run_dry
     from i3d_client.inputs import collect
 
     if embedded and server:
@@ -159,8 +159,6 @@ def classify(
             transport=transport,
         )
         if dry_run:
-            from i3d_client.dry_run import run_dry
-
             status = run_dry(inputs=inputs, options=options)
         else:
             status = run_classify(inputs=inputs, options=options, trace=trace, log_json=log_json)

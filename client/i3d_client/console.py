@@ -19,11 +19,16 @@ from rich.table import Table
 from rich.text import Text
 
 from i3d_client.classify import INTERRUPTED, Observer, classify_recordings
+from i3d_client.contract import ModelContract
+from i3d_client.dry_run import known_rate, plan, print_dry_run
+from i3d_client.errors import I3dError
 from i3d_client.inputs import Input
 from i3d_client.log import JsonLog
 from i3d_client.options import Options
 from i3d_client.printable import printable
+from i3d_client.recording import Recording, open_recording
 from i3d_client.trace import TraceFile
+from i3d_client.triton import Connection, Model
 from i3d_client.work import Outcome, Work
 
 _SHOWN_LABELS = 5
@@ -49,6 +54,32 @@ def run_classify(
     if any(outcome.state == "interrupted" for outcome in outcomes):
         return INTERRUPTED
     return 1 if any(outcome.problems for outcome in outcomes) else 0
+
+
+def run_dry(*, inputs: Sequence[Input], options: Options) -> int:
+    """Print what ``run_classify`` would do, and return the exit status.
+
+    Returns:
+        0 if every recording can be read, else 1.
+    """
+    model, contract = asyncio.run(_choose_model(options))
+    opened: list[tuple[Input, Recording | I3dError]] = []
+    for given in inputs:
+        try:
+            recording = open_recording(given.files, start_s=options.start_s, stop_s=options.stop_s)
+        except I3dError as error:
+            opened.append((given, error))
+        else:
+            opened.append((given, recording))
+    rate = known_rate(options.out, model=model.name)
+    dry_run = plan(opened, contract=contract, frames_per_s=rate)
+    print_dry_run(dry_run, out=options.out, console=Console(highlight=False))
+    return 1 if any(isinstance(recording, I3dError) for _, recording in opened) else 0
+
+
+async def _choose_model(options: Options) -> tuple[Model, ModelContract]:
+    async with Connection(options.server) as connection:
+        return await connection.choose_model(options.model)
 
 
 def note(message: str) -> None:

@@ -19,9 +19,10 @@ from i3d_client.contract import ModelContract
 from i3d_client.errors import I3dError
 from i3d_client.inputs import Input
 from i3d_client.printable import printable
+from i3d_client.recording import Recording
 from i3d_client.results import RUN_FILE
 from i3d_client.video import Video
-from i3d_client.windows import window_starts
+from i3d_client.windows import WindowGrid
 
 _COLUMNS = ("recording", "files", "frames", "h:mm:ss", "resolution", "fps", "windows", "results")
 _LEFT = ("recording", "results")
@@ -88,7 +89,7 @@ class DryRun:
 
 
 def plan(
-    recordings: Sequence[tuple[Input, Sequence[Video] | I3dError]],
+    recordings: Sequence[tuple[Input, Recording | I3dError]],
     *,
     contract: ModelContract | None,
     frames_per_s: float | None,
@@ -96,28 +97,27 @@ def plan(
     """Work out what a run would do.
 
     Args:
-        recordings: each with its files as ``open_video`` gives them, in order, or the error with
-            which one of them was refused.
+        recordings: each as ``open_recording`` gives it, or the error with which it was refused.
         contract: of the model that would be asked; None if it is not known.
         frames_per_s: as ``known_rate`` gives it.
     """
     planned = tuple(
-        PlannedRecording(input=recording, problem=str(videos))
-        if isinstance(videos, I3dError)
-        else _plan_recording(recording, videos, contract)
-        for recording, videos in recordings
+        PlannedRecording(input=given, problem=str(recording))
+        if isinstance(recording, I3dError)
+        else _plan_recording(given, recording, contract)
+        for given, recording in recordings
     )
     return DryRun(recordings=planned, frames_per_s=frames_per_s)
 
 
 def _plan_recording(
-    recording: Input, videos: Sequence[Video], contract: ModelContract | None
+    given: Input, recording: Recording, contract: ModelContract | None
 ) -> PlannedRecording:
-    num_frames = sum(video.num_frames_expected for video in videos)
+    num_frames, videos = recording.num_frames, recording.videos
     return PlannedRecording(
-        input=recording,
+        input=given,
         num_frames=num_frames,
-        duration_s=math.fsum(_duration_s(video) for video in videos),
+        duration_s=_duration_s(recording),
         resolutions=tuple(dict.fromkeys(_shown_size(video) for video in videos)),
         fps=tuple(dict.fromkeys(float(video.fps) for video in videos)),
         num_windows=None if contract is None else _num_windows(num_frames, contract),
@@ -125,9 +125,11 @@ def _plan_recording(
     )
 
 
-def _duration_s(video: Video) -> float:
-    """Return the last picture's time and, since nothing follows it, one frame's duration."""
-    return float(video.times_s(video.num_frames_expected)[-1]) + float(1 / video.fps)
+def _duration_s(recording: Recording) -> float:
+    """Return the time from the first picture to the last, and one frame's duration."""
+    first = recording.times_s(0, 1)[0]
+    last = recording.times_s(recording.num_frames - 1, recording.num_frames)[0]
+    return float(last - first) + float(1 / recording.videos[-1].fps)
 
 
 def _shown_size(video: Video) -> tuple[int, int]:
@@ -136,7 +138,7 @@ def _shown_size(video: Video) -> tuple[int, int]:
 
 
 def _num_windows(num_frames: int, contract: ModelContract) -> int:
-    return len(window_starts(num_frames, clip_frames=contract.clip_frames, stride=contract.stride))
+    return WindowGrid(num_frames, contract.clip_frames, contract.stride).count
 
 
 def _warnings(videos: Sequence[Video]) -> Iterator[str]:

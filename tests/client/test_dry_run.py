@@ -15,7 +15,7 @@ from tests.conftest import MakeVideo
 from i3d_client.dry_run import DryRun, PlannedRecording, known_rate, plan, print_dry_run
 from i3d_client.errors import VideoError
 from i3d_client.inputs import Input
-from i3d_client.video import open_video
+from i3d_client.recording import Recording, open_recording
 
 CONTRACT = number_contract(clip_frames=16, stride=4)
 
@@ -42,35 +42,35 @@ def write_run(folder: Path, rate: object, model: str = "m") -> None:
 def test_a_recording_is_described_by_its_timestamps_and_its_windows(make_video: MakeVideo) -> None:
     ticks = [*range(25), *range(1000, 1025)]  # a pause of 39 s in the middle
     path = make_video(50, ticks=ticks, time_base=Fraction(1, 25), rate=25, width=192, rotation=90)
-    video = open_video(path)
-    dry_run = plan([(of(path), [video])], contract=CONTRACT, frames_per_s=100.0)
+    recording = open_recording((path,))
+    dry_run = plan([(of(path), recording)], contract=CONTRACT, frames_per_s=100.0)
     (item,) = dry_run.recordings
     assert item.num_frames == 50
-    assert item.duration_s == pytest.approx(1024 / 25 + 1 / float(video.fps))
+    assert item.duration_s == pytest.approx(1024 / 25 + 1 / float(recording.fps))
     assert item.resolutions == ((128, 192),)
     assert item.num_windows == len([*range(0, 33, 4), 34])
     assert dry_run.expected_s == 0.5
 
 
 def test_files_of_one_recording_are_added_up(make_video: MakeVideo) -> None:
-    one = open_video(make_video(20, name="1.mp4", rate=25))
-    two = open_video(make_video(30, name="2.mp4", rate=25, width=192))
-    item = of(one.path, two.path, name="1.mp4+1 more")
-    dry_run = plan([(item, [one, two])], contract=CONTRACT, frames_per_s=None)
+    one = make_video(20, name="1.mp4", rate=25)
+    two = make_video(30, name="2.mp4", rate=25, width=192)
+    item = of(one, two, name="1.mp4+1 more")
+    dry_run = plan([(item, open_recording((one, two)))], contract=CONTRACT, frames_per_s=None)
     (planned,) = dry_run.recordings
     assert (planned.num_frames, planned.num_windows) == (50, 10)
     assert planned.duration_s == pytest.approx(2.0)
     lines = printed(dry_run)
     assert "128 × 128, 192 × 128" in lines[1]
-    assert lines[2:5] == ["1.mp4+1 more is, in this order:", f"  {one.path}", f"  {two.path}"]
+    assert lines[2:5] == ["1.mp4+1 more is, in this order:", f"  {one}", f"  {two}"]
 
 
 def test_a_file_gets_each_recording_whole_on_one_line(make_video: MakeVideo) -> None:
-    video = open_video(make_video(50, rate=25))
+    video = make_video(50, rate=25)
     long = "cage 3/" + "very long name " * 12 + ".mp4"
     absent = VideoError("k\udce4fig.mp4: no such file")
     dry_run = plan(
-        [(of(video.path, name=long), [video]), (of(Path("k\udce4fig.mp4")), absent)],
+        [(of(video, name=long), open_recording((video,))), (of(Path("k\udce4fig.mp4")), absent)],
         contract=CONTRACT,
         frames_per_s=0.01,
     )
@@ -91,9 +91,9 @@ def test_a_file_gets_each_recording_whole_on_one_line(make_video: MakeVideo) -> 
 
 
 def test_a_terminal_gets_a_table_that_fits_and_loses_no_letter(make_video: MakeVideo) -> None:
-    video = open_video(make_video(50, rate=25))
+    video = make_video(50, rate=25)
     name = "abcdefghijklmnopqrstuvwxyz0123456789" * 3
-    dry_run = plan([(of(video.path, name=name), [video])], contract=None, frames_per_s=None)
+    dry_run = plan([(of(video, name=name), open_recording((video,)))], contract=None, frames_per_s=None)
     lines = printed(dry_run, terminal=110)
     rows = [line for line in lines if line.count("│") == 9]
     assert max(map(len, rows)) <= 110
@@ -104,13 +104,13 @@ def test_a_terminal_gets_a_table_that_fits_and_loses_no_letter(make_video: MakeV
 def test_a_file_that_seems_cut_off_is_told(make_video: MakeVideo) -> None:
     path = make_video(200, name="cut.avi", codec="mjpeg", pixel_format="yuvj420p")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    lines = printed(plan([(of(path), [open_video(path)])], contract=None, frames_per_s=None))
+    lines = printed(plan([(of(path), open_recording((path,)))], contract=None, frames_per_s=None))
     assert any(f"warning: {path}: the file seems cut off" in line for line in lines)
 
 
 def test_without_a_contract_or_an_earlier_run_it_says_unknown(make_video: MakeVideo) -> None:
-    video = open_video(make_video(50))
-    dry_run = plan([(of(video.path), [video])], contract=None, frames_per_s=None)
+    video = make_video(50)
+    dry_run = plan([(of(video), open_recording((video,)))], contract=None, frames_per_s=None)
     assert (dry_run.num_windows, dry_run.expected_s) == (None, None)
     assert printed(dry_run)[-2:] == [
         "1 recording, 50 frames, 0:00:01.7, – windows",
