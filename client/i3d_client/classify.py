@@ -203,13 +203,14 @@ class _Run:
         while self._pool.workers:
             left = deadline - asyncio.get_running_loop().time()
             try:
-                worker, message = await asyncio.wait_for(self._pool.events.get(), max(0.0, left))
+                async with asyncio.timeout(max(0.0, left)):
+                    sender, message = await self._pool.events.get()
             except TimeoutError:
                 break
-            if worker is not None and isinstance(message, Result):
-                self._keep(worker, message)
-            elif worker is not None and isinstance(message, Died):
-                self._pool.forget(worker)
+            if sender is not None and isinstance(message, Result):
+                self._keep(sender, message)
+            elif sender is not None and isinstance(message, Died):
+                self._pool.forget(sender)
         await self._pool.kill_all()
 
     def _interrupt(self) -> None:

@@ -45,12 +45,14 @@ def run_classify(
     """
     messages = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.perf_counter()
-    with nullcontext() if trace is None else TraceFile(trace) as trace_file:
-        with _JsonView() if log_json else _TextView(messages, inputs) as view:
-            outcomes = asyncio.run(
-                classify_recordings(inputs, options=options, observer=view, trace=trace_file)
-            )
-            view.summary(outcomes, seconds=time.perf_counter() - started)
+    with (
+        nullcontext() if trace is None else TraceFile(trace) as trace_file,
+        _JsonView() if log_json else _TextView(messages, inputs) as view,
+    ):
+        outcomes = asyncio.run(
+            classify_recordings(inputs, options=options, observer=view, trace=trace_file)
+        )
+        view.summary(outcomes, seconds=time.perf_counter() - started)
     if any(outcome.state == "interrupted" for outcome in outcomes):
         return INTERRUPTED
     return 1 if any(outcome.problems for outcome in outcomes) else 0

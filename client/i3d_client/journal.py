@@ -3,9 +3,8 @@
     OUT/<recording>/.journal/run.json            what the spans are of
                              <first>-<stop>.npz  a span's result; segments [first, stop)
 
-A file is written aside, flushed to the disk and renamed: it is whole or not there, also on NFS and
-after a power cut. One process writes (``OutputLock``). Once the results of a recording are written,
-its journal is removed.
+Files are complete or absent (``durable``). One process writes (``OutputLock``). Once the results of
+a recording are written, its journal is removed.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from typing import IO, Any, Self
 
 import numpy as np
 
-from i3d_client.errors import OtherRunError, OutputError
+from i3d_client.durable import complete_file, write_errors
+from i3d_client.errors import OtherRunError
 from i3d_client.spans import SpanResult
 
 _FOLDER = ".journal"
@@ -54,10 +54,8 @@ class Journal:
             known = _read_json(self._folder / _RUN_FILE)
             if known is None:
                 self._remove_spans()  # whatever they are of
-                write_durably(
-                    self._folder / _RUN_FILE,
-                    json.dumps(identity, indent=2, ensure_ascii=False).encode(),
-                )
+                with complete_file(self._folder / _RUN_FILE) as file:
+                    file.write(json.dumps(identity, indent=2, ensure_ascii=False))
             elif differences := what_differs(known, identity):
                 raise OtherRunError(
                     f"{folder}: holds the beginning of another run: {'; '.join(differences)}. "
@@ -107,8 +105,8 @@ class Journal:
             lost_frames=result.lost_frames,
             num_frames=np.int64(num_frames),
         )
-        with write_errors(self._folder):
-            write_durably(self._path(result.first_segment, result.stop_segment), content.getvalue())
+        with complete_file(self._path(result.first_segment, result.stop_segment)) as file:
+            file.write(content.getvalue())
         self._results[result.first_segment] = result.stop_segment
 
     def results(self) -> Iterator[SpanResult]:
@@ -234,36 +232,6 @@ class OutputLock:
         with contextlib.suppress(OSError):
             self._path.unlink()
         self._file.close()
-
-
-@contextlib.contextmanager
-def write_errors(folder: Path) -> Iterator[None]:
-    """Turn an ``OSError`` of writing below ``folder`` into an ``OutputError``."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}. Choose another "
-            "folder with --out, or make room or give permission there"
-        ) from error
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that it is whole or absent, now and after a power cut."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -1,165 +1,355 @@
 """The files that a classified video leaves in its output folder.
 
-Every file is written beside its name and renamed when it is complete, ``run.json`` last: a folder
-with a ``run.json`` is whole.
+Every file is complete or absent (``durable``), and ``run.json`` is written
+last: a folder with a ``run.json`` is whole. The tables are written from spans that are read one at
+a time, in batches of a few thousand rows, so what is held in memory is a batch, and a byte a
+window for whether it is scored.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_client.contract import ModelContract
+from i3d_client.durable import FileRecord, complete_file, sync_folder, write_errors
 from i3d_client.errors import OutputError
-from i3d_client.streaming import Window
-from i3d_client.windows import labelling_windows
+from i3d_client.spans import SpanResult
+from i3d_client.windows import WindowGrid
 
 FRAMES_FILE = "frames.csv"
 WINDOWS_FILE = "windows.csv"
 RUN_FILE = "run.json"
 TOP_LABELS = 5
+_NO_ANSWER = ","  # an empty label, an empty score
+_LOST_SHOWN = 5
+_BATCH_ROWS = 4096  # of either table
+_BATCH_CELLS = 1 << 18  # probabilities
+
+Spans = Callable[[], Iterable[SpanResult]]
+"""Returns the spans of a recording from the first, each time it is called."""
+
+Times = Callable[[int, int], NDArray[np.float64]]
+"""Returns the seconds of frames ``[first, stop)``, (stop − first,) float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ethogram:
-    """Which behaviour, when, for one video.
+class Tally:
+    """What the tables of a video hold, counted.
 
     Attributes:
-        times_s: (frames,) float64, seconds from the first frame.
-        windows: in order.
-        window_of_frame: (frames,) int64, the window that labels each frame; −1 where none does.
+        labels: the contract's.
+        num_frames: rows of ``frames.csv``.
+        frames_scored: those that have a label.
+        windows: rows of ``windows.csv``.
+        windows_scored: those that have labels.
+        decoded: frames that were decoded.
+        lost: frames that could not be decoded.
+        first_lost: the numbers of the first five of them, as in ``frames.csv``.
+        failed_spans: the frames ``[start, stop)`` of every span that was given up, numbered as in
+            ``frames.csv``; neither decoded nor lost.
+        frames_of_label: the frames that have each label, in the order of ``labels``.
+        files: the tables, by name.
     """
 
-    times_s: NDArray[np.float64]
-    windows: tuple[Window, ...]
-    window_of_frame: NDArray[np.int64]
-
-    @property
-    def num_frames(self) -> int:
-        """Frames of the video, scored or not."""
-        return len(self.window_of_frame)
-
-    @property
-    def num_frames_scored(self) -> int:
-        """Frames that have a label."""
-        return int((self.window_of_frame >= 0).sum())
+    labels: tuple[str, ...]
+    num_frames: int
+    frames_scored: int
+    windows: int
+    windows_scored: int
+    decoded: int
+    lost: int
+    first_lost: tuple[int, ...]
+    failed_spans: tuple[tuple[int, int], ...]
+    frames_of_label: tuple[int, ...]
+    files: dict[str, FileRecord]
 
     def share_of_labels(self) -> list[tuple[str, float]]:
-        """Return each label's share of the scored frames, 0 … 1, the largest first."""
-        indices = self.window_of_frame[self.window_of_frame >= 0]
-        frames = np.bincount(indices, minlength=len(self.windows))
-        totals: Counter[str] = Counter()
-        for window, count in zip(self.windows, frames.tolist(), strict=True):
-            if window.label is not None and count:
-                totals[window.label] += count
-        return [(label, count / len(indices)) for label, count in totals.most_common()]
+        """Return each label's share of the scored frames, 0 … 1, the largest first.
+
+        Labels without a frame are left out; of equal shares, the contract's first comes first.
+        """
+        counted = zip(self.labels, self.frames_of_label, strict=True)
+        shares = [(label, frames / self.frames_scored) for label, frames in counted if frames]
+        return sorted(shares, key=lambda share: -share[1])
 
 
-def make_ethogram(
-    windows: Sequence[Window], *, times_s: NDArray[np.float64], contract: ModelContract
-) -> Ethogram:
-    """Give every frame the window that labels it, by the contract's rule."""
-    return Ethogram(
-        times_s=times_s,
-        windows=tuple(windows),
-        window_of_frame=labelling_windows(
-            len(times_s),
-            starts=np.array([window.start_frame for window in windows], np.int64),
-            scored=np.array([window.probabilities is not None for window in windows], bool),
-            clip_frames=contract.clip_frames,
-            stride=contract.stride,
-            label_frame=contract.label_frame,
-        ),
-    )
+def write_tables(
+    folder: Path,
+    *,
+    spans: Spans,
+    grid: WindowGrid,
+    times_s: Times,
+    contract: ModelContract,
+    first_frame: int = 0,
+) -> Tally:
+    """Write ``frames.csv`` and ``windows.csv``, and remove an older ``run.json``.
 
-
-def write_results(ethogram: Ethogram, *, run: Mapping[str, Any], folder: Path) -> None:
-    """Write ``frames.csv``, ``windows.csv`` and ``run.json``.
+    Args:
+        folder: made if it is not there.
+        spans: all spans of the recording, in order; called twice.
+        grid: the recording's windows; its frames are numbered from 0.
+        times_s: called for every frame once, in order.
+        contract: gives N, the labels, and which frames a window labels.
+        first_frame: added to every number of a frame that is written or returned, where only a part
+            of a recording is classified.
 
     Raises:
         OutputError: the folder or a file cannot be written; no half-written file is left.
+        ValueError: the spans are not those of the grid, one after another, or not of the contract.
     """
-    with _write_errors(folder):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RUN_FILE).unlink(missing_ok=True)
-        _write_table(folder / FRAMES_FILE, _frame_rows(ethogram))
-        _write_table(folder / WINDOWS_FILE, _window_rows(ethogram))
-        with _complete_file(folder / RUN_FILE) as file:
-            json.dump(run, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        sync_folder(folder)
+    survey = _survey(spans(), grid, contract)
+    frames_of_label = np.zeros(len(contract.labels), np.int64)
+    count = min(TOP_LABELS, len(contract.labels))
+    with (
+        complete_file(folder / FRAMES_FILE) as frames,
+        complete_file(folder / WINDOWS_FILE) as windows,
+    ):
+        frames.write(_csv_line(("frame", "time_s", "label", "score")))
+        windows.write(_csv_line(_windows_header(count)))
+        first = 0
+        for batch in _batches(spans(), grid, contract, count):
+            windows.write(_windows_text(batch, grid, first_frame))
+            places = _places_in(batch, first, grid, survey.scored, contract)
+            stop = first + len(places)
+            frames.write(_frames_text(batch, places, times_s(first, stop), first + first_frame))
+            labels = batch.best[places[places >= 0]]
+            frames_of_label += np.bincount(labels, minlength=len(frames_of_label))
+            first = stop
+    return Tally(
+        labels=contract.labels,
+        num_frames=grid.num_frames,
+        frames_scored=int(frames_of_label.sum()),
+        windows=grid.count,
+        windows_scored=int(survey.scored.sum()),
+        decoded=survey.decoded,
+        lost=survey.lost,
+        first_lost=tuple(first_frame + frame for frame in survey.first_lost),
+        failed_spans=tuple((first_frame + a, first_frame + b) for a, b in survey.failed),
+        frames_of_label=tuple(frames_of_label.tolist()),
+        files={FRAMES_FILE: frames.record(), WINDOWS_FILE: windows.record()},
+    )
 
 
-def check_writable(folder: Path) -> None:
-    """See that results can be written below a folder, before hours of work.
+def write_run(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write ``run.json``, by which the folder counts as whole.
+
+    Args:
+        folder: where ``write_tables`` has been.
+        document: plain values; ``files`` is the tally's, if ``check_tables`` is to accept it.
 
     Raises:
-        OutputError: they cannot.
+        OutputError: it cannot be written; no half-written file is left.
     """
-    with _write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+    with complete_file(folder / RUN_FILE) as file:
+        file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-@contextmanager
-def _write_errors(folder: Path) -> Iterator[None]:
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """Return what ``run.json`` says; None if there is none, or if it is not one of ours.
+
+    Raises:
+        OutputError: it is there and cannot be read.
+    """
+    path = folder / RUN_FILE
     try:
-        yield
+        document = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
     except OSError as error:
         raise OutputError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}. Choose another "
-            "folder with --out, or make room or give permission there"
+            f"{path}: cannot be read: {error.strerror}. Give permission, or choose another folder "
+            "with --out"
         ) from error
+    return document if isinstance(document, dict) else None
 
 
-@contextmanager
-def _complete_file(path: Path) -> Iterator[IO[str]]:
-    """Open a file beside ``path`` that takes its name once it is complete and on the disk."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+def check_tables(folder: Path, run: Mapping[str, Any]) -> str | None:
+    """Return why a folder's tables are not those that its ``run.json`` records; None if they are.
+
+    Reads them whole, for their SHA-256.
+    """
+    files = run.get("files")
+    for name in (FRAMES_FILE, WINDOWS_FILE):
+        recorded = files.get(name) if isinstance(files, dict) else None
+        if not isinstance(recorded, dict):
+            return f"{folder / RUN_FILE}: does not say what {name} was"
+        if (problem := _difference(folder / name, recorded)) is not None:
+            return problem
+    return None
+
+
+def _difference(path: Path, recorded: Mapping[str, object]) -> str | None:
     try:
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != recorded.get("bytes"):
+                return f"{path}: expected {recorded.get('bytes')} bytes, found {size}"
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return f"{path}: is not there"
+    except OSError as error:
+        return f"{path}: cannot be read: {error.strerror}"
+    if sha256 != recorded.get("sha256"):
+        return f"{path}: expected the SHA-256 {recorded.get('sha256')}, found {sha256}"
+    return None
 
 
-def _write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with _complete_file(path) as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+@dataclass
+class _Survey:
+    """What is known after reading the spans once. Frames are counted from 0."""
+
+    scored: NDArray[np.bool_]
+    decoded: int = 0
+    lost: int = 0
+    first_lost: list[int] = field(default_factory=list)
+    failed: list[tuple[int, int]] = field(default_factory=list)
 
 
-def _frame_rows(ethogram: Ethogram) -> Iterator[Sequence[object]]:
-    yield ("frame", "time_s", "label", "score")
+def _survey(spans: Iterable[SpanResult], grid: WindowGrid, contract: ModelContract) -> _Survey:
+    survey = _Survey(np.zeros(grid.count, np.bool_))
+    for first, stop, span in _in_order(spans, grid, contract):
+        survey.scored[first:stop] = span.scored
+        survey.decoded += span.decoded
+        survey.lost += len(span.lost_frames)
+        room = _LOST_SHOWN - len(survey.first_lost)
+        survey.first_lost += span.lost_frames[:room].tolist()
+        if span.failed:
+            frames = grid.frames_of_segments(
+                span.first_segment, span.stop_segment, contract.windows_per_segment
+            )
+            survey.failed.append(frames)
+    return survey
+
+
+def _in_order(
+    spans: Iterable[SpanResult], grid: WindowGrid, contract: ModelContract
+) -> Iterator[tuple[int, int, SpanResult]]:
+    """Yield every span with its windows ``[first, stop)``; what is missing is never passed over."""
+    per_segment, segment = contract.windows_per_segment, 0
+    for span in spans:
+        first, stop = grid.windows_of_segments(segment, span.stop_segment, per_segment)
+        got = (span.first_segment, span.scored.shape, span.probabilities.shape)
+        expected = (segment, (stop - first,), (stop - first, len(contract.labels)))
+        if got != expected:
+            raise ValueError(f"span: expected (first_segment, shapes) {expected}, got {got}")
+        yield first, stop, span
+        segment = span.stop_segment
+    if segment != grid.num_segments(per_segment):
+        raise ValueError(
+            f"spans: expected {grid.num_segments(per_segment)} segments in all, got {segment}"
+        )
+
+
+class _Batch(NamedTuple):
+    """Consecutive windows ``[first, stop)``, ready to be written.
+
+    ``best`` is the most probable class of each, (rows,) int64. ``ranked`` has a list a rank, the
+    most probable first, of one text a window: ``label,score``, or the empty answer.
+    """
+
+    first: int
+    stop: int
+    best: NDArray[np.int64]
+    ranked: list[list[str]]
+
+
+def _batches(
+    spans: Iterable[SpanResult], grid: WindowGrid, contract: ModelContract, count: int
+) -> Iterator[_Batch]:
+    labels = [_csv_line((label,))[:-1] for label in contract.labels]
+    rows = max(1, min(_BATCH_ROWS // grid.stride, _BATCH_CELLS // len(labels)))
+    for first, stop, span in _in_order(spans, grid, contract):
+        for start in range(0, stop - first, rows):
+            probabilities = span.probabilities[start : start + rows]
+            unscored = np.flatnonzero(~span.scored[start : start + rows]).tolist()
+            order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+            scores = np.take_along_axis(probabilities, order, axis=1)
+            yield _Batch(
+                first=first + start,
+                stop=first + start + len(probabilities),
+                best=order[:, 0],
+                ranked=[
+                    _answers(order[:, rank], scores[:, rank], labels, unscored)
+                    for rank in range(count)
+                ],
+            )
+
+
+def _answers(
+    classes: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    labels: Sequence[str],
+    unscored: Sequence[int],
+) -> list[str]:
     answers = [
-        ("", "") if window.label is None else (window.label, f"{window.score:.6f}")
-        for window in ethogram.windows
+        f"{labels[index]},{score:.6f}"
+        for index, score in zip(classes.tolist(), scores.tolist(), strict=True)
     ]
-    numbered = zip(ethogram.times_s.tolist(), ethogram.window_of_frame.tolist(), strict=True)
-    for frame, (time_s, window) in enumerate(numbered):
-        label, score = answers[window] if window >= 0 else ("", "")
-        yield (frame, f"{time_s:.6f}", label, score)
+    for row in unscored:
+        answers[row] = _NO_ANSWER
+    return answers
 
 
-def _window_rows(ethogram: Ethogram) -> Iterator[Sequence[object]]:
-    labels = len(ethogram.windows[0].labels) if ethogram.windows else TOP_LABELS
-    count = min(TOP_LABELS, labels)
+def _places_in(
+    batch: _Batch,
+    first_frame: int,
+    grid: WindowGrid,
+    scored: NDArray[np.bool_],
+    contract: ModelContract,
+) -> NDArray[np.int64]:
+    """Return for each frame from ``first_frame`` on its window's row in the batch, −1 without one.
+
+    Ends where the frames of later windows begin. No frame after the batch's last window is labelled
+    by it, and the windows that label frames come in order.
+    """
+    stop_frame = int(grid.stops(batch.stop - 1, batch.stop)[0])
+    windows = grid.labelling_windows(
+        first_frame, stop_frame, scored=scored, label_frame=contract.label_frame
+    )
+    later = np.flatnonzero(windows >= batch.stop)
+    if len(later):
+        windows = windows[: later[0]]
+    return np.where(windows >= 0, windows - batch.first, -1)
+
+
+def _windows_header(count: int) -> list[str]:
     ranked = [name for rank in range(1, count + 1) for name in (f"label_{rank}", f"score_{rank}")]
-    yield ("start_frame", "stop_frame", "label", "score", *ranked)
-    for window in ethogram.windows:
-        cells = [cell for label, score in window.top(count) for cell in (label, f"{score:.6f}")]
-        cells = cells or [""] * (2 * count)
-        yield (window.start_frame, window.stop_frame, *cells[:2], *cells)
+    return ["start_frame", "stop_frame", "label", "score", *ranked]
+
+
+def _windows_text(batch: _Batch, grid: WindowGrid, first_frame: int) -> str:
+    starts = grid.starts(batch.first, batch.stop) + first_frame
+    stops = grid.stops(batch.first, batch.stop) + first_frame
+    row = ",".join(["%d", "%d", "%s", *["%s"] * len(batch.ranked)]) + "\n"
+    columns = (starts.tolist(), stops.tolist(), batch.ranked[0], *batch.ranked)
+    return "".join([row % cells for cells in zip(*columns, strict=True)])
+
+
+def _frames_text(
+    batch: _Batch, places: NDArray[np.int64], times_s: NDArray[np.float64], first_frame: int
+) -> str:
+    answers = [*batch.ranked[0], _NO_ANSWER]  # at −1
+    frames = range(first_frame, first_frame + len(places))
+    rows = zip(frames, times_s.tolist(), places.tolist(), strict=True)
+    return "".join([f"{frame},{time_s:.6f},{answers[place]}\n" for frame, time_s, place in rows])
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()

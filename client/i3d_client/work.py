@@ -170,6 +170,9 @@ class Work:
         """
         if self.failure is not None:
             return Outcome(given=self.given, state="failed", problems=(self.failure,))
+        if not self.given_up and not any(result.decoded for result in self._results()):
+            problem = f"{self._shown}: no frame of it can be decoded"
+            return Outcome(given=self.given, state="failed", problems=(problem,))
         grid = self.grid
         first_frame = self.recording.first_frame
         tally = write_tables(
@@ -181,9 +184,6 @@ class Work:
             first_frame=first_frame,
         )
         problems = tuple(self._problems(tally))
-        if not tally.decoded and not self.given_up:
-            problem = f"{self._shown}: no frame of it can be decoded"
-            return Outcome(given=self.given, state="failed", problems=(problem,))
         warnings = (*self.warnings, *self._warnings())
         run = describe_run(
             recording=self.recording,
@@ -257,10 +257,8 @@ class Work:
                 f"there ({reason}). The same command tries them again"
             )
         if tally.lost:
-            found = (frame for result in self._results() for frame in result.lost_frames.tolist())
-            first_lost = [frame for frame, _ in zip(found, range(5), strict=False)]
-            shown = ", ".join(str(frame + self.recording.first_frame) for frame in first_lost)
-            more = ", …" if tally.lost > len(first_lost) else ""
+            shown = ", ".join(map(str, tally.first_lost))
+            more = ", …" if tally.lost > len(tally.first_lost) else ""
             yield (
                 f"{tally.lost} of {tally.num_frames} frames cannot be decoded ({shown}{more}): "
                 "they and the windows that contain them are unscored"

@@ -65,11 +65,13 @@ def test_the_tables_say_which_window_labels_which_frame_and_when(
     run = json.loads((out / video.name / "run.json").read_text())
     assert run["complete"] is True
     assert run["frames"] == {
+        "first": 0,
         "from_header": 50,
         "in_file": 50,
         "hidden": 0,
         "decoded": 50,
         "lost": 0,
+        "given_up": 0,
         "scored": 38,
         "unscored": 12,
         "padded": 0,

@@ -15,7 +15,7 @@ from tests.conftest import MakeVideo
 from i3d_client.dry_run import DryRun, PlannedRecording, known_rate, plan, print_dry_run
 from i3d_client.errors import VideoError
 from i3d_client.inputs import Input
-from i3d_client.recording import Recording, open_recording
+from i3d_client.recording import open_recording
 
 CONTRACT = number_contract(clip_frames=16, stride=4)
 
@@ -93,7 +93,9 @@ def test_a_file_gets_each_recording_whole_on_one_line(make_video: MakeVideo) -> 
 def test_a_terminal_gets_a_table_that_fits_and_loses_no_letter(make_video: MakeVideo) -> None:
     video = make_video(50, rate=25)
     name = "abcdefghijklmnopqrstuvwxyz0123456789" * 3
-    dry_run = plan([(of(video, name=name), open_recording((video,)))], contract=None, frames_per_s=None)
+    dry_run = plan(
+        [(of(video, name=name), open_recording((video,)))], contract=None, frames_per_s=None
+    )
     lines = printed(dry_run, terminal=110)
     rows = [line for line in lines if line.count("│") == 9]
     assert max(map(len, rows)) <= 110

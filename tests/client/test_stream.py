@@ -22,7 +22,7 @@ from i3d_client.errors import (
     VideoError,
 )
 from i3d_client.triton import Connection, _request_bytes
-from i3d_client.windows import window_starts
+from i3d_client.windows import WindowGrid
 
 
 async def collect(video: Path, **options: object) -> list[i3d_client.Window]:
@@ -30,7 +30,8 @@ async def collect(video: Path, **options: object) -> list[i3d_client.Window]:
 
 
 def expected_ranges(num_frames: int, contract: ModelContract) -> list[tuple[int, int]]:
-    starts = window_starts(num_frames, clip_frames=contract.clip_frames, stride=contract.stride)
+    grid = WindowGrid(num_frames, contract.clip_frames, contract.stride)
+    starts = grid.starts(0, grid.count)
     return [(start, min(start + contract.clip_frames, num_frames)) for start in starts.tolist()]
 
 

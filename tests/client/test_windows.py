@@ -1,14 +1,15 @@
 """Windows, segments and labels against the rules, written again the slow way."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i3d_client.contract import ModelContract, Normalisation, Resize
+from i3d_client.contract import LabelFrame, ModelContract, Normalisation, Resize
 from i3d_client.segments import Buffers, Segment, cut_segments
-from i3d_client.windows import labelling_windows, window_starts
+from i3d_client.windows import WindowGrid
 
 
 @st.composite
@@ -51,17 +52,63 @@ def expected_starts(num_frames: int, clip_frames: int, stride: int) -> list[int]
     return starts
 
 
-@given(layouts())
+@given(layouts(), st.data())
 def test_windows_start_every_stride_and_the_last_ends_with_the_video(
-    layout: tuple[int, int, int, int],
+    layout: tuple[int, int, int, int], data: st.DataObject
 ) -> None:
     num_frames, clip_frames, stride, _ = layout
-    starts = window_starts(num_frames, clip_frames=clip_frames, stride=stride)
-    assert starts.tolist() == expected_starts(num_frames, clip_frames, stride)
+    expected = expected_starts(num_frames, clip_frames, stride)
+    grid = WindowGrid(num_frames, clip_frames, stride)
+    assert grid.count == len(expected)
+    first, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(expected))] * 2)))
+    assert grid.starts(first, stop).tolist() == expected[first:stop]
+    stops = [min(start + clip_frames, num_frames) for start in expected[first:stop]]
+    assert grid.stops(first, stop).tolist() == stops
+    assert grid.has_tail == (expected[-1] % stride != 0)
+    assert grid.num_regular == grid.count - grid.has_tail
 
 
 def test_no_frames_no_windows() -> None:
-    assert window_starts(0, clip_frames=16, stride=4).tolist() == []
+    grid = WindowGrid(0, 16, 4)
+    assert (grid.count, grid.num_regular, grid.has_tail) == (0, 0, False)
+    assert grid.num_segments(2) == 0
+    assert grid.starts(0, 0).tolist() == []
+    none = grid.labelling_windows(0, 0, scored=np.zeros(0, bool), label_frame="last")
+    assert none.tolist() == []
+
+
+@given(layouts())
+def test_the_tail_is_counted_with_the_last_segment(layout: tuple[int, int, int, int]) -> None:
+    num_frames, clip_frames, stride, windows = layout
+    grid = WindowGrid(num_frames, clip_frames, stride)
+    starts = expected_starts(num_frames, clip_frames, stride)
+    segments: list[list[int]] = []
+    for window, start in enumerate(starts):
+        tail = start % stride != 0
+        if not tail and window % windows == 0:
+            segments.append([])
+        segments[-1].append(window)
+    assert grid.num_segments(windows) == len(segments)
+    first_frame = 0
+    for number, held in enumerate(segments):
+        got = grid.windows_of_segments(number, number + 1, windows)
+        assert list(range(*got)) == held
+        frames = grid.frames_of_segments(number, number + 1, windows)
+        assert frames[0] == first_frame == starts[held[0]]
+        first_frame = frames[1]
+    assert first_frame == num_frames
+    everything = grid.windows_of_segments(0, len(segments), windows)
+    assert everything == (0, len(starts))
+    nothing = grid.windows_of_segments(len(segments), len(segments), windows)
+    assert nothing == (len(starts), len(starts))
+
+
+@given(layouts())
+def test_the_grid_has_the_segments_that_are_cut(layout: tuple[int, int, int, int]) -> None:
+    num_frames, clip_frames, stride, windows = layout
+    grid = WindowGrid(num_frames, clip_frames, stride)
+    segments = cut(num_frames, clip_frames, stride, windows, frozenset())
+    assert len(segments) == grid.num_segments(windows) + grid.has_tail
 
 
 def numbered(num_frames: int, lost: frozenset[int]) -> Iterator[int | None]:
@@ -94,7 +141,8 @@ def test_segments_carry_every_window_once_with_its_own_frames(
     lost = data.draw(st.frozensets(st.integers(0, num_frames - 1), max_size=5))
     segments = cut(num_frames, clip_frames, stride, windows, lost)
     ranges = [window for segment in segments for window in segment.windows]
-    starts = window_starts(num_frames, clip_frames=clip_frames, stride=stride)
+    grid = WindowGrid(num_frames, clip_frames, stride)
+    starts = grid.starts(0, grid.count)
     assert [window.start for window in ranges] == starts.tolist()
     for segment in segments:
         assert segment.frames.shape == contract(clip_frames, stride, windows).segment_shape
@@ -160,8 +208,8 @@ def slow_centre(
 
 
 @given(layouts(), st.sampled_from(["last", "centre"]), st.data())
-def test_labels_follow_the_rules(
-    layout: tuple[int, int, int, int], rule: str, data: st.DataObject
+def test_labels_follow_the_rules_whatever_frames_are_asked_for_together(
+    layout: tuple[int, int, int, int], rule: LabelFrame, data: st.DataObject
 ) -> None:
     num_frames, clip_frames, stride, _ = layout
     starts = expected_starts(num_frames, clip_frames, stride)
@@ -170,15 +218,20 @@ def test_labels_follow_the_rules(
         expected = slow_last(num_frames, starts, scored, clip_frames, stride)
     else:
         expected = slow_centre(num_frames, starts, scored, clip_frames)
-    got = labelling_windows(
-        num_frames,
-        starts=np.array(starts),
-        scored=np.array(scored),
-        clip_frames=clip_frames,
-        stride=stride,
-        label_frame=rule,
-    )
-    assert got.tolist() == expected
+    cuts = data.draw(st.lists(st.integers(0, num_frames), max_size=6))
+    bounds = [0, *sorted(cuts), num_frames]
+    grid = WindowGrid(num_frames, clip_frames, stride)
+    got: list[int] = []
+    for first, stop in pairwise(bounds):
+        part = grid.labelling_windows(first, stop, scored=np.array(scored), label_frame=rule)
+        assert part.dtype == np.int64
+        got += part.tolist()
+    assert got == expected
+
+
+def label_all(grid: WindowGrid, scored: list[bool], rule: LabelFrame) -> list[int]:
+    windows = grid.labelling_windows(0, grid.num_frames, scored=np.array(scored), label_frame=rule)
+    return windows.tolist()
 
 
 @given(layouts())
@@ -186,49 +239,20 @@ def test_centre_leaves_no_frame_of_a_whole_video_without_a_label(
     layout: tuple[int, int, int, int],
 ) -> None:
     num_frames, clip_frames, stride, _ = layout
-    starts = window_starts(num_frames, clip_frames=clip_frames, stride=stride)
-    got = labelling_windows(
-        num_frames,
-        starts=starts,
-        scored=np.ones(len(starts), bool),
-        clip_frames=clip_frames,
-        stride=stride,
-        label_frame="centre",
-    )
-    assert (got >= 0).all()
+    grid = WindowGrid(num_frames, clip_frames, stride)
+    assert min(label_all(grid, [True] * grid.count, "centre")) >= 0
 
 
 def test_last_leaves_the_first_frames_unscored_at_stride_1() -> None:
-    got = labelling_windows(
-        20,
-        starts=np.arange(5),
-        scored=np.ones(5, bool),
-        clip_frames=16,
-        stride=1,
-        label_frame="last",
-    )
-    assert got.tolist() == [-1] * 15 + [0, 1, 2, 3, 4]
+    got = label_all(WindowGrid(20, 16, 1), [True] * 5, "last")
+    assert got == [-1] * 15 + [0, 1, 2, 3, 4]
 
 
 def test_a_tie_between_centres_goes_to_the_earlier() -> None:
-    got = labelling_windows(
-        19,
-        starts=np.array([0, 2]),
-        scored=np.ones(2, bool),
-        clip_frames=17,
-        stride=2,
-        label_frame="centre",
-    )
-    assert got.tolist() == [0] * 10 + [1] * 9  # centres 8 and 10; frame 9 is between
+    got = label_all(WindowGrid(19, 17, 2), [True] * 2, "centre")
+    assert got == [0] * 10 + [1] * 9  # centres 8 and 10; frame 9 is between
 
 
 def test_a_frame_outside_every_scored_window_takes_none() -> None:
-    got = labelling_windows(
-        64,
-        starts=np.array([0, 16, 32, 48]),
-        scored=np.array([True, False, False, True]),
-        clip_frames=16,
-        stride=16,
-        label_frame="centre",
-    )
-    assert got.tolist() == [0] * 16 + [-1] * 32 + [3] * 16
+    got = label_all(WindowGrid(64, 16, 16), [True, False, False, True], "centre")
+    assert got == [0] * 16 + [-1] * 32 + [3] * 16
