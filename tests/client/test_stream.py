@@ -138,5 +138,5 @@ def test_the_request_written_by_hand_is_the_one_that_protobuf_writes(frames: int
     expected.inputs.add(name="FRAMES", datatype="UINT8", shape=[1, frames, 3, 5, 3])
     expected.outputs.add(name="PROBABILITIES")
     expected.raw_input_contents.append(segment.tobytes())
-    written = _request_bytes("m", segment, ["PROBABILITIES"])
+    written = _request_bytes("m", segment, ["PROBABILITIES"], None)
     assert written == expected.SerializeToString()
