@@ -217,8 +217,8 @@ def test_the_same_command_again_writes_the_same_tables(
 ) -> None:
     video, out = make_video(50), tmp_path / "out"
     tables = []
-    for _ in range(2):
-        i3d("classify", video, "--out", out, "--server", server, "--model", "every_frame")
+    for more in ([], ["--overwrite"]):
+        i3d("classify", video, "--out", out, "--server", server, "--model", "every_frame", *more)
         folder = out / video.name
         tables.append([(folder / name).read_bytes() for name in ("frames.csv", "windows.csv")])
     assert tables[0] == tables[1]
@@ -239,7 +239,9 @@ def test_ctrl_c_ends_within_seconds_and_leaves_no_half_file(
         _, messages = process.communicate(timeout=10)
     assert process.returncode == 130
     assert messages.strip().endswith("interrupted; the same command goes on from here")
-    assert not [path for path in out.rglob("*") if path.is_file()]
+    files = [path.relative_to(out / video.name) for path in out.rglob("*") if path.is_file()]
+    assert {path.parts[0] for path in files} == {".journal"}
+    assert not [path for path in files if path.name.endswith(".part")]
 
 
 def test_models_are_listed_with_what_they_expect(server: str) -> None:
