@@ -132,8 +132,8 @@ class _Layout:
     bits: int = 8
 
     @property
-    def dtype(self) -> type[np.uint8] | type[np.uint16]:
-        return np.uint8 if self.bits == 8 else np.uint16
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
 
     @property
     def luma(self) -> _Layout:
@@ -244,7 +244,7 @@ def _cut(source: int, scaled: int, kept: slice) -> _Cut:
     factor = scaled / source
     period = scaled // math.gcd(source, scaled)
     first = kept.start // period * period
-    if first == kept.start and factor > 1:  # its first pixel mixes with the one before
+    if (kept.start - first + 0.5) / factor < 0.5:  # would mix with what lies before the part
         first = max(0, first - period)
     pixels = np.arange(kept.start, kept.stop)
     if not np.array_equal(_weights(pixels, factor), _weights(pixels - first, factor)):
@@ -275,7 +275,7 @@ class _Scaler:
     def __init__(self, rows: _Cut, columns: _Cut, channels: int, layout: _Layout) -> None:
         self._rows, self._columns = rows, columns
         self._dtype = layout.dtype
-        item = np.dtype(layout.dtype).itemsize
+        item = self._dtype.itemsize
         more = (channels,) if channels > 1 else ()
         self._shape = (rows.stop - rows.start, columns.stop - columns.start, *more)
         self._strides = (item * channels, item)[: 1 + len(more)]
@@ -290,7 +290,7 @@ class _Scaler:
     def scale(self, plane: VideoPlane) -> NDArray[np.uint8]:
         """Return the kept part: (height, width) or (height, width, channels), uint8."""
         line = plane.line_size
-        view: Any = np.ndarray(
+        view: NDArray[Any] = np.ndarray(
             self._shape,
             self._dtype,
             buffer=memoryview(plane),
@@ -299,7 +299,7 @@ class _Scaler:
         )
         fx, fy = self._columns.factor, self._rows.factor
         scaled = cv2.resize(view, None, self._scaled, fx, fy, cv2.INTER_LINEAR)[self._kept]
-        if self._dtype is not np.uint8:
+        if self._dtype != np.uint8:
             scaled = cv2.convertScaleAbs(scaled, self._bytes, self._to_byte)
         return cast("NDArray[np.uint8]", scaled)
 
