@@ -1,9 +1,9 @@
 """A decoded picture at the model's geometry, without ever converting it at full size.
 
-The planes of a YUV picture are scaled one by one (bilinear, OpenCV) and only the small picture is
-converted to RGB; a grey model takes the luma plane alone. Against scaling an RGB picture this does
-half the work or less on 4:2:0 video, and differs only where scaling and the clipping of
-out-of-range colours do not commute.
+The planes of a picture are scaled one by one (bilinear, OpenCV), of each only the part that is
+kept, and only the small picture is converted to RGB; a grey model takes the luma plane alone.
+Against scaling an RGB picture this does half the work or less on 4:2:0 video, and differs only
+where scaling and the clipping of out-of-range colours do not commute.
 
 The range (16–235 or 0–255) is the one that the video declares. The matrix is that of ITU-R BT.601-7
 whatever the video declares, because that is what OpenCV's reader gives and so what the networks
@@ -13,22 +13,20 @@ were trained on (docs/decisions.md, "Colour").
 from __future__ import annotations
 
 import functools
+import math
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
+from av.video.plane import VideoPlane
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from i3d_client.contract import ModelContract
-
-# Planar 8-bit formats whose planes are used as they are; all others go through swscale.
-_PLANAR_YUV = frozenset(
-    f"{prefix}{subsampling}p"
-    for prefix in ("yuv", "yuvj")
-    for subsampling in ("410", "411", "420", "422", "440", "444")
-)
-_GREY = frozenset({"gray", "gray8"})
+from i3d_client.contract import Colour, ModelContract
 
 _KR, _KB = 0.299, 0.114  # BT.601: Y = KR·R + (1 − KR − KB)·G + KB·B
 _MPEG_RANGE, _JPEG_RANGE = 1, 2
@@ -39,43 +37,67 @@ _ROTATIONS = {
 }
 
 
-@dataclass(frozen=True)
-class _Target:
-    """Sizes in pixels for pictures of one size: scale to ``scaled``, cut ``rows`` × ``columns``."""
+class Geometry:
+    """Brings the pictures of one video to a contract's geometry.
 
-    scaled_width: int
-    scaled_height: int
-    rows: slice
-    columns: slice
+    It keeps its buffers from picture to picture, and makes them anew only if the pixel format, the
+    size or the range changes: one thread at a time may use it. What it wrote stays as it is.
+
+    Args:
+        contract: resize rule and colour.
+        rotation: degrees counter-clockwise by which pictures are to be turned: 0, 90, 180, 270.
+
+    """
+
+    def __init__(self, contract: ModelContract, *, rotation: int = 0) -> None:
+        self._contract = contract
+        self._rotation = rotation
+        self._path: _Path | None = None
+
+    def write(self, frame: av.VideoFrame, out: NDArray[np.uint8]) -> None:
+        """Write a decoded picture into ``out``.
+
+        Args:
+            frame: any pixel format. Planar and semi-planar YUV, grey and RGB (8 to 16 bits) are
+                read as they are; others are scaled and converted by swscale in one go, which
+                averages where OpenCV samples.
+            out: (height, width, channels) uint8, C-contiguous, 0 … 255; RGB order, or full-range
+                luma.
+
+        """
+        name = frame.format.name
+        source = _Source(name, frame.width, frame.height, _is_full_range(frame, name))
+        if self._path is None or self._path.source != source:
+            self._path = _Path(source, frame, self._contract, self._rotation)
+        self._path.write(frame, out)
 
 
 def to_geometry(
     frame: av.VideoFrame, out: NDArray[np.uint8], *, contract: ModelContract, rotation: int = 0
 ) -> None:
-    """Write a decoded picture into ``out`` at the contract's geometry.
+    """Write one picture into ``out``, with a ``Geometry`` kept by each thread for the next.
 
     Args:
-        frame: any pixel format; 8-bit planar YUV and grey take the short way.
+        frame: any pixel format, as in ``Geometry.write``.
         out: (height, width, channels) uint8, C-contiguous; RGB order, or full-range luma.
         contract: resize rule and colour.
         rotation: degrees counter-clockwise by which the picture is to be turned: 0, 90, 180, 270.
 
     """
-    turned = rotation % 180 == 90
-    size = (frame.height, frame.width) if turned else (frame.width, frame.height)
-    target = _target(*size, contract)
-    name = frame.format.name
-    if name in _PLANAR_YUV or name in _GREY:
-        planes = _planes(frame, count=1 if contract.colour == "grey" or name in _GREY else 3)
-        full_range = _is_full_range(frame)
-        scaled = [_place(plane, target, rotation) for plane in planes]
-        if len(scaled) == 3:
-            cv2.transform(cv2.merge(scaled), _yuv_to_rgb(full_range), dst=out)
-        else:
-            _luma_to(scaled[0], out, full_range=full_range)
-        return
-    rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    _rgb_to(_place(rgb, target, rotation), out)
+    kept = _kept_by_this_thread
+    if kept.contract is not contract or kept.rotation != rotation:
+        kept.contract, kept.rotation = contract, rotation
+        kept.geometry = Geometry(contract, rotation=rotation)
+    kept.geometry.write(frame, out)
+
+
+class _Kept(threading.local):
+    contract: ModelContract | None = None
+    rotation: int = 0
+    geometry: Geometry
+
+
+_kept_by_this_thread = _Kept()
 
 
 def use_one_opencv_thread() -> None:
@@ -87,84 +109,255 @@ def use_one_opencv_thread() -> None:
     cv2.setNumThreads(1)
 
 
-@functools.lru_cache(maxsize=64)
-def _target(width: int, height: int, contract: ModelContract) -> _Target:
-    rule = contract.resize
-    if rule.short_side is None:
-        scaled_width, scaled_height = contract.width, contract.height
-    else:
-        scale = rule.short_side / min(width, height)
-        scaled_width = max(rule.short_side, round(width * scale))
-        scaled_height = max(rule.short_side, round(height * scale))
-    top = (scaled_height - contract.height) // 2
-    left = (scaled_width - contract.width) // 2
-    return _Target(
-        scaled_width=scaled_width,
-        scaled_height=scaled_height,
-        rows=slice(top, top + contract.height),
-        columns=slice(left, left + contract.width),
+@dataclass(frozen=True, slots=True)
+class _Source:
+    pixel_format: str
+    width: int
+    height: int
+    full_range: bool
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a pixel format lies in memory.
+
+    Attributes:
+        order: what the channels of all planes are, in order; 0 and A are left out of the result.
+        channels: of each plane that is read.
+        bits: of a value; above 8 it takes two bytes.
+    """
+
+    order: str
+    channels: tuple[int, ...]
+    bits: int = 8
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+
+    @property
+    def luma(self) -> _Layout:
+        """The luma plane alone, where there is one."""
+        return _Layout("Y", (1,), self.bits) if self.order[0] == "Y" else self
+
+
+def _known_layouts() -> dict[str, _Layout]:
+    planar = {"gray": ("Y", (1,)), "gbrp": ("GBR", (1, 1, 1)), "gbrap": ("GBR", (1, 1, 1))}
+    for subsampling in ("410", "411", "420", "422", "440", "444"):
+        for prefix in ("yuv", "yuvj", "yuva"):
+            planar[f"{prefix}{subsampling}p"] = ("YUV", (1, 1, 1))
+    layouts = {name: _Layout(*planes) for name, planes in planar.items()}
+    for bits in (9, 10, 12, 14, 16):
+        layouts |= {f"{name}{bits}le": _Layout(*planes, bits) for name, planes in planar.items()}
+    layouts |= {name: _Layout("YUV", (1, 2)) for name in ("nv12", "nv16", "nv24")}
+    layouts |= {name: _Layout("YVU", (1, 2)) for name in ("nv21", "nv42")}
+    for subsampling in "024":  # the value is in the upper bits
+        for bits in (10, 12, 16):
+            layouts[f"p{subsampling}{bits}le"] = _Layout("YUV", (1, 2), 16)
+    for order in ("rgba", "bgra", "argb", "abgr", "rgb0", "bgr0", "0rgb", "0bgr"):
+        layouts[order] = _Layout(order.upper(), (4,))
+    return layouts | {"rgb24": _Layout("RGB", (3,)), "bgr24": _Layout("BGR", (3,))}
+
+
+_LAYOUTS = _known_layouts()
+
+
+class _Path:
+    """The steps from pictures of one kind to the geometry, with a buffer after each."""
+
+    def __init__(
+        self, source: _Source, frame: av.VideoFrame, contract: ModelContract, rotation: int
+    ) -> None:
+        self.source = source
+        self._rotation = rotation
+        width, height, rows, columns = _kept_part(source, contract, rotation)
+        layout = _LAYOUTS.get(source.pixel_format)
+        self._reformat: Callable[[av.VideoFrame], av.VideoFrame] | None = None
+        if layout is None or any(plane.line_size < 0 for plane in frame.planes):
+            layout = _LAYOUTS["rgb24"]
+            self._reformat = _to_small_rgb(width, height)
+            frame = self._reformat(frame)
+        if contract.colour == "grey":
+            layout = layout.luma
+        self._matrix = _matrix(layout.order, contract.colour, source.full_range)
+        self._scalers = [
+            _Scaler(
+                _cut(plane.height, height, rows),
+                _cut(plane.width, width, columns),
+                channels,
+                layout,
+            )
+            for plane, channels in zip(frame.planes, layout.channels, strict=False)
+        ]
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        self._merged = np.empty((*size, len(layout.order)), np.uint8)
+        self._unturned = np.empty((*size, contract.channels), np.uint8) if rotation else None
+
+    def write(self, frame: av.VideoFrame, out: NDArray[np.uint8]) -> None:
+        if self._reformat is not None:
+            frame = self._reformat(frame)
+        planes = zip(self._scalers, frame.planes, strict=False)
+        scaled = [scaler.scale(plane) for scaler, plane in planes]
+        merged = scaled[0] if len(scaled) == 1 else cv2.merge(scaled, self._merged)
+        if self._unturned is None:
+            cv2.transform(merged, self._matrix, out)
+        else:
+            cv2.transform(merged, self._matrix, self._unturned)
+            cv2.rotate(self._unturned, _ROTATIONS[self._rotation], out)
+
+
+def _to_small_rgb(width: int, height: int) -> Callable[[av.VideoFrame], av.VideoFrame]:
+    """Return what scales a picture of any format to ``rgb24``, with one context for all."""
+    return functools.partial(
+        VideoReformatter().reformat,
+        width=width,
+        height=height,
+        format="rgb24",
+        interpolation="BILINEAR",
     )
 
 
-def _planes(frame: av.VideoFrame, *, count: int) -> list[NDArray[np.uint8]]:
-    """View the first planes of a picture, without copying: (plane height, plane width) uint8."""
-    views = []
-    for plane in frame.planes[:count]:
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        views.append(rows[:, : plane.width])
-    return views
+@dataclass(frozen=True)
+class _Cut:
+    """Rows or columns of a plane, which ones are scaled and which of the result are kept.
+
+    Attributes:
+        start, stop: of the plane.
+        factor: by which they are scaled.
+        scaled: how many they become.
+        kept: of those.
+    """
+
+    start: int
+    stop: int
+    factor: float
+    scaled: int
+    kept: slice
 
 
-def _place(picture: NDArray[np.uint8], target: _Target, rotation: int) -> NDArray[np.uint8]:
-    """Scale, turn and cut one picture or plane."""
-    size = (target.scaled_width, target.scaled_height)
+def _cut(source: int, scaled: int, kept: slice) -> _Cut:
+    """Find a part of a plane from which ``kept`` comes out, bit for bit, as from the whole plane.
+
+    The part must begin where the sampling positions repeat, which is every ``scaled / gcd``
+    pixels, and then OpenCV's weights must be the same in spite of its rounding.
+    """
+    factor = scaled / source
+    period = scaled // math.gcd(source, scaled)
+    first = kept.start // period * period
+    if (kept.start - first + 0.5) / factor < 0.5:  # would mix with what lies before the part
+        first = max(0, first - period)
+    pixels = np.arange(kept.start, kept.stop)
+    if not np.array_equal(_weights(pixels, factor), _weights(pixels - first, factor)):
+        first = 0
+    start = first * source // scaled
+    stop = min(source, math.floor((kept.stop - 0.5) / factor - 0.5) + 2)
+    while stop < source and round((stop - start) * factor) < kept.stop - first:
+        stop += 1
+    return _Cut(
+        start=start,
+        stop=stop,
+        factor=factor,
+        scaled=round((stop - start) * factor),
+        kept=slice(kept.start - first, kept.stop - first),
+    )
+
+
+def _weights(pixels: NDArray[np.int64], factor: float) -> NDArray[np.float32]:
+    """Return what ``cv2.resize`` gives the second of a pixel's two neighbours, in 1/2048."""
+    positions = ((pixels + 0.5) * (1 / factor) - 0.5).astype(np.float32)
+    weights: NDArray[np.float32] = np.rint((positions - np.floor(positions)) * 2048)
+    return weights
+
+
+class _Scaler:
+    """Scales planes of one kind to bytes; what it returns holds until the next one."""
+
+    def __init__(self, rows: _Cut, columns: _Cut, channels: int, layout: _Layout) -> None:
+        self._rows, self._columns = rows, columns
+        self._dtype = layout.dtype
+        item = self._dtype.itemsize
+        more = (channels,) if channels > 1 else ()
+        self._shape = (rows.stop - rows.start, columns.stop - columns.start, *more)
+        self._strides = (item * channels, item)[: 1 + len(more)]
+        self._scaled: NDArray[np.uint8] | NDArray[np.uint16] = np.empty(
+            (rows.scaled, columns.scaled, *more), self._dtype
+        )
+        self._kept = (rows.kept, columns.kept)
+        self._to_byte = 2.0 ** (8 - layout.bits)
+        size = (rows.kept.stop - rows.kept.start, columns.kept.stop - columns.kept.start)
+        self._bytes = np.empty((*size, *more), np.uint8)
+
+    def scale(self, plane: VideoPlane) -> NDArray[np.uint8]:
+        """Return the kept part: (height, width) or (height, width, channels), uint8."""
+        line = plane.line_size
+        view: NDArray[Any] = np.ndarray(
+            self._shape,
+            self._dtype,
+            buffer=memoryview(plane),
+            offset=self._rows.start * line + self._columns.start * self._strides[0],
+            strides=(line, *self._strides),
+        )
+        fx, fy = self._columns.factor, self._rows.factor
+        scaled = cv2.resize(view, None, self._scaled, fx, fy, cv2.INTER_LINEAR)[self._kept]
+        if self._dtype != np.uint8:
+            scaled = cv2.convertScaleAbs(scaled, self._bytes, self._to_byte)
+        return cast("NDArray[np.uint8]", scaled)
+
+
+def _kept_part(
+    source: _Source, contract: ModelContract, rotation: int
+) -> tuple[int, int, slice, slice]:
+    """Return the width and height to scale to, and the rows and columns of it that are kept.
+
+    All before the picture is turned.
+    """
+    size = (contract.width, contract.height)
     if rotation % 180 == 90:
-        size = (target.scaled_height, target.scaled_width)
-    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-    if rotation:
-        scaled = cv2.rotate(scaled, _ROTATIONS[rotation])
-    placed: NDArray[np.uint8] = scaled[target.rows, target.columns]  # type: ignore[assignment]
-    return placed
+        size = (contract.height, contract.width)
+    scaled = size
+    short_side = contract.resize.short_side
+    if short_side is not None:
+        scale = short_side / min(source.width, source.height)
+        scaled = (
+            max(short_side, round(source.width * scale)),
+            max(short_side, round(source.height * scale)),
+        )
+    # Where an odd number of pixels is cut, the extra one is the last of the upright picture.
+    extra_first = (rotation in (90, 180), rotation in (180, 270))
+    columns, rows = (
+        slice(first := (whole - kept + late) // 2, first + kept)
+        for whole, kept, late in zip(scaled, size, extra_first, strict=True)
+    )
+    return *scaled, rows, columns
 
 
-def _is_full_range(frame: av.VideoFrame) -> bool:
-    """Say whether luma runs from 0 to 255: as declared, else by the pixel format."""
+def _is_full_range(frame: av.VideoFrame, pixel_format: str) -> bool:
+    """Say whether luma runs from 0 to the highest value: as declared, else by the pixel format."""
     declared = int(frame.color_range)
     if declared in (_MPEG_RANGE, _JPEG_RANGE):
         return declared == _JPEG_RANGE
-    return frame.format.name.startswith("yuvj") or frame.format.name in _GREY
+    return pixel_format.startswith(("yuvj", "gray"))
 
 
-@functools.lru_cache(maxsize=2)
-def _yuv_to_rgb(full_range: bool) -> NDArray[np.float32]:
-    """Return the (3, 4) matrix from (Y, U, V, 1) in bytes to (R, G, B) in bytes."""
-    luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
-    red_v = 2 * (1 - _KR) * chroma
-    blue_u = 2 * (1 - _KB) * chroma
-    green = 1 - _KR - _KB
-    matrix = np.array(
-        [
-            [luma, 0, red_v, 0],
-            [luma, -blue_u * _KB / green, -red_v * _KR / green, 0],
-            [luma, blue_u, 0, 0],
-        ]
-    )
-    matrix[:, 3] = -matrix[:, :3] @ (black, 128.0, 128.0)
-    return matrix.astype(np.float32)
+def _matrix(order: str, colour: Colour, full_range: bool) -> NDArray[np.float32]:
+    """Return the matrix from a picture's channels and 1 to the result's, in bytes.
 
-
-@functools.lru_cache(maxsize=1)
-def _limited_to_full() -> NDArray[np.uint8]:
-    return ((np.arange(256) - 16) * (255 / 219)).round().clip(0, 255).astype(np.uint8)
-
-
-def _luma_to(luma: NDArray[np.uint8], out: NDArray[np.uint8], *, full_range: bool) -> None:
-    grey = luma if full_range else cv2.LUT(luma, _limited_to_full())
-    out[...] = np.asarray(grey)[:, :, np.newaxis]
-
-
-def _rgb_to(rgb: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    if out.shape[2] == 3:
-        out[...] = rgb
+    (3 or 1, channels + 1), float32; ``order`` names the picture's channels.
+    """
+    if order[0] == "Y":
+        luma, chroma, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
+        red_v, blue_u = 2 * (1 - _KR) * chroma, 2 * (1 - _KB) * chroma
+        green = 1 - _KR - _KB
+        columns = {
+            "Y": (luma, luma, luma),
+            "U": (0.0, -blue_u * _KB / green, blue_u),
+            "V": (red_v, -red_v * _KR / green, 0.0),
+        }
+        zeros = [black if letter == "Y" else 128.0 for letter in order]
     else:
-        out[..., 0] = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+        columns = {"R": (1.0, 0.0, 0.0), "G": (0.0, 1.0, 0.0), "B": (0.0, 0.0, 1.0)}
+        zeros = [0.0] * len(order)
+    matrix = np.array([columns.get(letter, (0.0, 0.0, 0.0)) for letter in order]).T
+    if colour == "grey":
+        matrix = np.array([[_KR, 1 - _KR - _KB, _KB]]) @ matrix
+    return np.column_stack([matrix, -matrix @ zeros]).astype(np.float32)

@@ -1,0 +1,273 @@
+"""From a video file to frames at the model's geometry, on one core, against OpenCV's reader.
+
+    python -m i3d_bench.decode --out benchmarks/results/decode.json [--video FILE …]
+
+Both sides use one thread on the same core and do the same: every picture of the file, scaled
+bilinearly to the same geometry, as RGB (or, on our side alone, as grey). OpenCV's reader gives BGR
+at full size, which is scaled, cut and converted; ours is what ``i3d classify`` uses. Before
+anything is timed, the first frames of both are compared, and every timed run must give every frame.
+
+Times are processor time of the process; repeats take turns. The bound is decoding alone: PyAV,
+one thread, pictures dropped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_bench.clips import clip
+from i3d_bench.looped import write_looped
+from i3d_bench.machine import machine_facts
+from i3d_client.contract import Colour, ModelContract, Normalisation, Resize
+from i3d_client.geometry import Geometry, use_one_opencv_thread
+from i3d_client.video import DecodeCounts, decode, open_video
+
+COMPARED_FRAMES = 100
+ALLOWED_MEAN_DIFFERENCE = 1.5  # grey levels; docs/decisions.md, "Colour"
+LEAST_OVER_OPENCV = {"4:2:0": 1.3, "4:4:4": 2.3}
+LEAST_GREY_OF_DECODING = 0.65
+
+
+def _contract(colour: Colour, height: int, width: int, short_side: int | None) -> ModelContract:
+    cut = Resize(rule="short_side_centre_crop", short_side=short_side)
+    return ModelContract(
+        profile="decode",
+        height=height,
+        width=width,
+        colour=colour,
+        clip_frames=64,
+        stride=64,
+        windows_per_segment=1,
+        resize=cut if short_side else Resize(rule="stretch"),
+        normalisation=Normalisation(divide_by=127.5, add=-1.0),
+        labels=("a", "b"),
+        label_frame="centre",
+        trained_fps=25.0,
+    )
+
+
+CONTRACTS = {
+    "rgb_stretch_224": _contract("rgb", 224, 224, None),
+    "rgb_short_side_256_crop_224": _contract("rgb", 224, 224, 256),
+    "grey_stretch_192x256": _contract("grey", 192, 256, None),
+}
+
+
+def measure(*, videos: list[Path], num_frames: int, repeats: int) -> dict[str, Any]:
+    """Run the benchmark and return its figures.
+
+    Args:
+        videos: measured beside the two clips that this project always has; of one that is not
+            4:2:0, a 4:2:0 copy too.
+        num_frames: that a short clip is repeated to, about.
+        repeats: of every measurement; figures are medians.
+
+    """
+    facts = machine_facts()
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "threads;1"
+    use_one_opencv_thread()
+    with tempfile.TemporaryDirectory(prefix="i3d-decode-") as folder:
+        clips = _clips(videos, Path(folder), num_frames)
+        figures = {name: _measure_one(path, repeats) for name, path in clips.items()}
+    targets = [target for name, found in figures.items() for target in _targets(name, found)]
+    return {
+        "what": "frames at the model's geometry from a file, one core; processor time",
+        "machine": facts | {"cores_used": 1},
+        "repeats": repeats,
+        "clips": figures,
+        "targets": targets,
+        "all_met": all(target["met"] for target in targets),
+    }
+
+
+def _clips(videos: list[Path], folder: Path, num_frames: int) -> dict[str, Path]:
+    encoded = _encode(clip("bigbuckbunny.mp4"), folder / "encoded.mp4", size=(640, 480))
+    clips = {
+        "bigbuckbunny_640x480": folder / "bigbuckbunny.mp4",
+        "bikes_640x272": folder / "bikes.mp4",
+    }
+    write_looped(encoded, clips["bigbuckbunny_640x480"], num_frames=num_frames)
+    write_looped(clip("bikes.mp4"), clips["bikes_640x272"], num_frames=num_frames)
+    for video in videos:
+        clips[video.stem] = video
+        if _subsampling(open_video(video).pixel_format) != "4:2:0":
+            copy = folder / f"{video.stem}_420.mp4"
+            clips[f"{video.stem}_as_yuv420p"] = _encode(video, copy)
+    return clips
+
+
+def _encode(source: Path, path: Path, *, size: tuple[int, int] | None = None) -> Path:
+    """Encode a video as H.264 4:2:0, 30 frames/s, with the encoder's default quality."""
+    with av.open(str(source)) as reader, av.open(str(path), "w") as writer:
+        stream = writer.add_stream("libx264", rate=30)
+        width, height = size or (reader.streams.video[0].width, reader.streams.video[0].height)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number, frame in enumerate(reader.decode(video=0)):
+            picture = frame.reformat(width=width, height=height, format="yuv420p")
+            picture.pts, picture.time_base = number, Fraction(1, 30)
+            writer.mux(stream.encode(picture))
+        writer.mux(stream.encode())
+    return path
+
+
+def _subsampling(pixel_format: str) -> str:
+    digits = next((d for d in ("420", "422", "444") if d in pixel_format), None)
+    return ":".join(digits) if digits else pixel_format
+
+
+def _measure_one(video: Path, repeats: int) -> dict[str, Any]:
+    about = open_video(video)
+    jobs: dict[str, Callable[[], int]] = {"decoding_alone": lambda: _decode_alone(video)}
+    differences = {}
+    for name, contract in CONTRACTS.items():
+        differences[name] = _mean_difference(video, contract)
+        jobs[f"ours_{name}"] = functools.partial(_count, _ours, video, contract)
+        if contract.colour == "rgb":
+            jobs[f"opencv_{name}"] = functools.partial(_count, _by_opencv, video, contract)
+    seconds = _take_turns(jobs, repeats, num_frames=about.num_frames_expected)
+    rates = {name: about.num_frames_expected / s for name, s in seconds.items()}
+    return {
+        "codec": about.codec,
+        "pixel_format": about.pixel_format,
+        "width": about.width,
+        "height": about.height,
+        "num_frames": about.num_frames_expected,
+        "mean_difference_to_opencv_grey_levels": differences,
+        "frames_per_second": {name: round(rate, 1) for name, rate in rates.items()},
+        "over_opencv": {
+            name: round(rates[f"ours_{name}"] / rates[f"opencv_{name}"], 3)
+            for name in CONTRACTS
+            if f"opencv_{name}" in rates
+        },
+        "of_decoding_alone": {
+            name: round(rates[f"ours_{name}"] / rates["decoding_alone"], 3) for name in CONTRACTS
+        },
+    }
+
+
+def _take_turns(
+    jobs: dict[str, Callable[[], int]], repeats: int, *, num_frames: int
+) -> dict[str, float]:
+    """Return each job's median processor time in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            start = time.process_time()
+            counted = job()
+            times[name].append(time.process_time() - start)
+            if counted != num_frames:
+                raise RuntimeError(f"{name}: expected {num_frames} frames, got {counted}")
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _targets(name: str, found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    least = LEAST_OVER_OPENCV.get(_subsampling(found["pixel_format"]))
+    if least is not None and found["codec"] == "h264":
+        for rule, measured in found["over_opencv"].items():
+            yield _target(f"{name}: {rule} over OpenCV's reader", least, measured)
+    grey = found["of_decoding_alone"]["grey_stretch_192x256"]
+    yield _target(f"{name}: grey of decoding alone", LEAST_GREY_OF_DECODING, grey)
+
+
+def _target(what: str, allowed: float, measured: float) -> dict[str, Any]:
+    return {"what": what, "allowed": allowed, "measured": measured, "met": measured >= allowed}
+
+
+def _decode_alone(video: Path) -> int:
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        stream.thread_type = "NONE"
+        return sum(1 for _ in container.decode(stream))
+
+
+def _ours(video: Path, contract: ModelContract) -> Iterator[NDArray[np.uint8]]:
+    """Yield one array again and again: (height, width, channels) uint8."""
+    opened = open_video(video)
+    geometry = Geometry(contract, rotation=opened.rotation)
+    out = np.zeros(contract.frame_shape, np.uint8)
+    for frame in decode(opened, DecodeCounts(), codec_threads=1):
+        if frame is not None:
+            geometry.write(frame, out)
+            yield out
+
+
+def _by_opencv(video: Path, contract: ModelContract) -> Iterator[NDArray[np.uint8]]:
+    """Yield frames from OpenCV's reader, scaled as BGR: (height, width, channels) uint8."""
+    reader = cv2.VideoCapture(str(video), cv2.CAP_FFMPEG)
+    to_colour = cv2.COLOR_BGR2RGB if contract.colour == "rgb" else cv2.COLOR_BGR2GRAY
+    while True:
+        more, bgr = reader.read()
+        if not more:
+            return
+        height, width = bgr.shape[:2]
+        size = (contract.width, contract.height)
+        if contract.resize.short_side is not None:
+            scale = contract.resize.short_side / min(height, width)
+            size = (round(width * scale), round(height * scale))
+        scaled = cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR)
+        top, left = (size[1] - contract.height) // 2, (size[0] - contract.width) // 2
+        kept = scaled[top : top + contract.height, left : left + contract.width]
+        converted: NDArray[Any] = cv2.cvtColor(kept, to_colour)
+        yield converted.reshape(contract.frame_shape)
+
+
+def _count(
+    frames: Callable[[Path, ModelContract], Iterator[NDArray[np.uint8]]],
+    video: Path,
+    contract: ModelContract,
+) -> int:
+    return sum(1 for _ in frames(video, contract))
+
+
+def _mean_difference(video: Path, contract: ModelContract) -> float:
+    """Compare the first frames of both readers; refuse to go on if they differ too much."""
+    pairs = zip(_ours(video, contract), _by_opencv(video, contract), strict=False)
+    away = [
+        float(np.abs(ours.astype(np.int16) - theirs).mean())
+        for ours, theirs in islice(pairs, COMPARED_FRAMES)
+    ]
+    mean = statistics.mean(away)
+    if mean > ALLOWED_MEAN_DIFFERENCE:
+        raise RuntimeError(
+            f"{video.name}: expected frames within {ALLOWED_MEAN_DIFFERENCE} grey levels of "
+            f"OpenCV's on average, got {mean:.2f}"
+        )
+    return round(mean, 3)
+
+
+def main() -> None:
+    """Measure, print the figures and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--video", type=Path, action="append", default=[])
+    parser.add_argument("--frames", type=int, default=2000, help="of a repeated clip, about")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    figures = measure(videos=options.video, num_frames=options.frames, repeats=options.repeats)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(figures, indent=2) + "\n")
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
