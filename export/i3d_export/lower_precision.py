@@ -10,6 +10,8 @@ from typing import Any
 
 from i3d_client.contract import ModelContract
 from i3d_export import calibration, precision_stages
+from i3d_export.agreement import Classes
+from i3d_export.annotations import Annotation, annotated_classes
 from i3d_export.default_clips import ADVICE, default_clips
 from i3d_export.errors import ExportError, GateError
 from i3d_export.gate import Judged, evidence_of, judge_answers
@@ -18,6 +20,7 @@ from i3d_export.precision import OPENVINO_EXECUTION, Precision
 from i3d_export.quantisation import Engine
 from i3d_export.repository import build_document, write_model
 from i3d_export.sampling import (
+    Piece,
     Sample,
     SampledVideo,
     calibration_sample,
@@ -50,6 +53,7 @@ class LowerPrecisions:
         source: FP32.
         engines: whose files are made and judged.
         videos: to calibrate on and to judge by; empty takes the default clips.
+        annotations: what a person saw in them, or None.
         force: place what the gate refuses.
         evidence_windows: how many to compare on, about.
         run: runs a stage.
@@ -60,6 +64,7 @@ class LowerPrecisions:
     source: Source
     engines: tuple[Engine, ...]
     videos: tuple[Path, ...]
+    annotations: Sequence[Annotation] | None
     force: bool
     evidence_windows: int
     run: Callable[[Stage], StageResult]
@@ -123,10 +128,18 @@ class LowerPrecisions:
             contract=self.source.contract,
             executed=executed,
             evidence=evidence_of(self._held_out, reference_sha256=self.source.onnx.sha256[ONNX]),
+            annotated=self._annotated(pieces),
             force=self.force,
         )
         self.on_judged(judged)
         return judged
+
+    def _annotated(self, pieces: Sequence[Piece]) -> Classes | None:
+        if self.annotations is None:
+            return None
+        return annotated_classes(
+            pieces, self._held_out.videos, self.annotations, contract=self.source.contract
+        )
 
     def _answers_stage(self, engine: Engine, precision: Precision, made: StageResult) -> Stage:
         sample, contract = self._held_out, self.source.contract

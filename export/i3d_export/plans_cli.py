@@ -9,18 +9,13 @@ from pathlib import Path
 import click
 
 from i3d_client.errors import MissingExtraError
+from i3d_export.cli_options import repository_option
 
 DEFAULT_RELEASE = "26.06"
 
 
 @click.command()
-@click.option(
-    "--repository",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("model_repository"),
-    show_default=True,
-    help="Triton's model repository.",
-)
+@repository_option
 @click.option("--models", help="Names, separated by commas.  [default: all that were exported]")
 @click.option(
     "--workspace-gib",

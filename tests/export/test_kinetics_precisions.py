@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from tests.export.shipped_models import every_precision
 from tritonclient.grpc import InferenceServerClient, InferInput
 
-from i3d_bench.precisions import table_of
+from i3d_bench.precisions import has_vnni
 from i3d_client.contract import ModelContract
 from i3d_client.streaming import segments_of
 from i3d_client.video import DecodeCounts, open_video
 from i3d_export import precision_stages, stage_cache
 from i3d_export.agreement import DECIDED_ABOVE, LEAST_AGREEMENT, LEAST_DECIDED_WINDOWS, Verdict
+from i3d_export.answers import openvino_model
 from i3d_export.default_clips import clip
 from i3d_export.export import ExportedModel
 from i3d_export.gate import judge_answers, table
@@ -68,7 +70,7 @@ def signed_int8_stage(onnx: StageResult, ranges: StageResult, shape: GraphShape)
         graph = folder / "signed.onnx"
         write_quantised(
             onnx.folder / "model.onnx", known, shape, graph,
-            symmetric_activations=True, first_convolution=False,
+            symmetric_activations=True, first_convolution=False, seven_bit_weights=False,
         )  # fmt: skip
         write_openvino(graph, folder)
         return {}
@@ -154,13 +156,23 @@ def test_what_verify_samples_is_not_what_was_calibrated_on(
     assert min(piece.start for piece in sample.pieces) >= ranges[0][1]
 
 
-def test_the_page_of_figures_is_the_benchmarks() -> None:
-    results = json.loads((PROJECT / "benchmarks/results/precisions.json").read_text())
-    assert (PROJECT / "docs/precisions.md").read_text() == table_of(results), (
-        "run python -m i3d_bench.precisions --table-only"
-    )
-    kinetics = results["profiles"][0]["models"]
-    for row in kinetics:
-        if row["precision"] != "fp32":
-            assert row["agreement"]["decided_windows"] >= LEAST_DECIDED_WINDOWS
-            assert row["agreement"]["decided_agreement"] >= LEAST_AGREEMENT
+def test_int8_is_as_much_faster_as_the_processor_allows(
+    models: dict[str, ExportedModel],
+) -> None:
+    """Turn by turn and the quickest of each, with two more tries: others use the machine too."""
+    floor = 3.0 if has_vnni() else 1.4
+    segment = real_segment(clip("bikes.mp4"), models["fp32"].contract)
+    answers = {
+        precision: openvino_model(models[precision].folder / "1" / XML, wanted="f32").answer
+        for precision in ("fp32", "int8")
+    }
+    ratios: list[float] = []
+    while len(ratios) < 3 and not any(ratio >= floor for ratio in ratios):
+        quickest = dict.fromkeys(answers, float("inf"))
+        for _ in range(8):
+            for precision, answer in answers.items():
+                started = time.perf_counter()
+                answer(segment)
+                quickest[precision] = min(quickest[precision], time.perf_counter() - started)
+        ratios.append(quickest["fp32"] / quickest["int8"])
+    assert max(ratios) >= floor, ratios

@@ -2,6 +2,9 @@
 
 import gc
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -135,6 +138,28 @@ def test_a_missing_nvidia_runtime_is_explained(
     with pytest.raises(PlanError, match="NVIDIA Container Toolkit") as caught:
         run(repository)
     assert said in str(caught.value)
+    assert daemon.done("DELETE", f"/containers/{CONTAINER}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_killed_build_removes_its_container(
+    daemon: DockerDaemon, repository: Path, number: signal.Signals
+) -> None:
+    daemon.log_pause_s = 5
+    command = [sys.executable, "-m", "i3d_client", "plans", "--docker", "--repository"]
+    # A shell's background job, and so its children, ignore SIGINT: not so this one.
+    with subprocess.Popen(
+        [*command, str(repository)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"line one\n"
+        assert not daemon.done("DELETE", f"/containers/{CONTAINER}")
+        process.send_signal(number)
+        process.wait(timeout=30)
+    assert process.returncode != 0
     assert daemon.done("DELETE", f"/containers/{CONTAINER}")
 
 

@@ -21,7 +21,7 @@ from i3d_export.default_clips import clip
 from i3d_export.errors import ExportError, GateError
 from i3d_export.export import ExportedModel, export_models
 from i3d_export.openvino_engine import write_openvino
-from i3d_export.quantisation import write_quantised
+from i3d_export.quantisation import write_int8, write_quantised
 from i3d_export.stage_cache import Stage, sha256_of
 from i3d_export.verify import verify_model
 from i3d_server.launcher import serving
@@ -175,6 +175,42 @@ def test_calibration_and_judgement_take_different_frames(lower: dict[str, Export
     assert not used & {f for first, stop in judged[video] for f in range(first, stop)}
 
 
+def test_int8_for_openvino_is_right_without_vnni_and_pools_bytes(
+    tiny: TinyExport, lower: dict[str, ExportedModel], tmp_path: Path
+) -> None:
+    (calibrated,) = [one for one in lower["int8"].stages if one.name == "calibration"]
+    ranges = json.loads((calibrated.folder / "ranges.json").read_text())
+    path = tmp_path / "uint8.onnx"
+    write_int8(tiny.artefacts / "model.onnx", ranges, tiny.shape, path, engine="openvino")
+    graph = onnx.load(path)
+    kernels = [value for value in constants(graph).values() if value.dtype == np.int8]
+    kernels = [value for value in kernels if value.ndim == 5]
+    assert len(kernels) == 57
+    # What two products of a byte and such a weight add up to fits in 16 bits.
+    assert all(np.abs(kernel.astype(int)).max() <= 64 for kernel in kernels)
+    made_by = {name: node for node in graph.graph.node for name in node.output}
+    pools = [node for node in graph.graph.node if node.op_type == "MaxPool"]
+    assert len(pools) == 13
+    assert {made_by[node.input[0]].op_type for node in pools} == {"DequantizeLinear"}
+
+
+def test_export_judges_by_annotations(tiny: TinyExport, tmp_path: Path) -> None:
+    labels = tiny.model.contract.labels
+    annotations = tmp_path / "seen.csv"
+    annotations.write_text(
+        f"video,start_s,stop_s,label\nbigbuckbunny.mp4,0,60,{labels[123]}\n"
+        f"bikes.mp4,0,60,{labels[257]}\n"
+    )
+    arguments = [str(tiny.profile), "--precision", "fp16", "--checkpoint", str(tiny.checkpoint)]
+    arguments += ["--repository", str(tmp_path / "models"), "--annotations", str(annotations)]
+    result = CliRunner().invoke(cli.export, arguments, env={"I3D_CACHE": str(tiny.cache)})
+    assert result.exit_code == 0, result.output
+    assert "balanced accuracy, FP32 and this" in result.output
+    annotations.write_text("video,start_s,stop_s,label\nbikes.mp4,0,60,flying\n")
+    refused = CliRunner().invoke(cli.export, arguments, env={"I3D_CACHE": str(tiny.cache)})
+    assert "line 2: label: expected one of the model's, got 'flying'" in str(refused.exception)
+
+
 def test_signed_activations_on_openvino_are_refused(
     tiny: TinyExport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +225,7 @@ def test_signed_activations_on_openvino_are_refused(
             known = json.loads((ranges.folder / "ranges.json").read_text())
             write_quantised(
                 onnx_stage.folder / "model.onnx", known, shape, folder / "model.onnx",
-                symmetric_activations=True, first_convolution=True,
+                symmetric_activations=True, first_convolution=True, seven_bit_weights=False,
             )  # fmt: skip
             write_openvino(folder / "model.onnx", folder)
             return {"version": "?"}
