@@ -7,6 +7,7 @@ Windows run across the borders of its files. Frames are numbered from 0 in the r
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -131,13 +132,19 @@ def open_recording(
     whole = Recording(videos=videos, first_frame=0, num_frames=num_frames)
     if start_s is None and stop_s is None:
         return whole
-    times = whole.times_s(0, num_frames)
-    first = 0 if start_s is None else int(np.searchsorted(times, start_s - 1e-9))
-    stop = num_frames if stop_s is None else int(np.searchsorted(times, stop_s - 1e-9))
+
+    def time_s(frame: int) -> float:
+        return float(whole.times_s(frame, frame + 1)[0])
+
+    def first_from(seconds: float) -> int:
+        return bisect_left(range(num_frames), seconds - 1e-9, key=time_s)
+
+    first = 0 if start_s is None else first_from(start_s)
+    stop = num_frames if stop_s is None else first_from(stop_s)
     if first >= stop:
         raise VideoError(
             f"{files[0]}: no frame is shown between --start {start_s or 0:g} and --stop "
-            f"{stop_s if stop_s is not None else float(times[-1]):g} s: it lasts "
+            f"{stop_s if stop_s is not None else time_s(num_frames - 1):g} s: it lasts "
             f"{float(sum(video.duration_s for video in videos)):.3f} s"
         )
     return Recording(videos=videos, first_frame=first, num_frames=stop - first)

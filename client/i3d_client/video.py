@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -27,6 +26,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from i3d_client.errors import VideoError
+from i3d_client.timestamps import TimestampCollector, Timestamps
 
 _PROBED_FRAMES = 32
 _CHECKED_EVERY = 1000
@@ -48,9 +48,9 @@ class Video:
         num_frames_expected: pictures that the packets hold and a player shows.
         num_frames_hidden: pictures that the file's edit list keeps a player from showing; they
             are not frames of the video.
-        timestamps: (num_frames_expected,) increasing presentation timestamps in units of
-            ``time_base``; None if they cannot be trusted.
-        key_timestamps: increasing presentation timestamps of the key frames.
+        timestamps: ``num_frames_expected`` presentation timestamps in units of ``time_base``; None
+            if they cannot be trusted.
+        key_timestamps: those of the key frames; none if they cannot be trusted.
         time_base: seconds.
         cut_short: why the file seems to end before its end; None if it does not.
         warnings: what the user should know.
@@ -67,8 +67,8 @@ class Video:
     num_frames_from_header: int | None
     num_frames_expected: int
     num_frames_hidden: int
-    timestamps: NDArray[np.int64] | None
-    key_timestamps: NDArray[np.int64]
+    timestamps: Timestamps | None
+    key_timestamps: Timestamps
     time_base: Fraction
     cut_short: str | None
     warnings: tuple[str, ...]
@@ -92,7 +92,7 @@ class Video:
         """From the first picture to the end of the last, which is shown for 1 / fps."""
         if self.timestamps is None:
             return self.num_frames_expected / self.fps
-        ticks = int(self.timestamps[-1]) - int(self.timestamps[0])
+        ticks = self.timestamps[-1] - self.timestamps[0]
         return ticks * self.time_base + 1 / self.fps
 
     @property
@@ -103,7 +103,7 @@ class Video:
         """
         if self.timestamps is None:
             return np.zeros(1, np.int64)
-        return np.unique(np.searchsorted(self.timestamps, self.key_timestamps))
+        return np.unique(self.timestamps.places(self.key_timestamps))
 
     def stretch(self, first: int = 0, stop: int | None = None) -> Stretch:
         """Describe frames ``[first, stop)`` to a decoder; None is the end of the file."""
@@ -113,9 +113,10 @@ class Video:
         if self.timestamps is not None:
             timestamps = self.timestamps[first:stop]
             num_frames = len(timestamps)
-            before = self.key_timestamps[self.key_timestamps <= timestamps[0]]
+            before = self.key_timestamps.count_to(int(timestamps[0]))
             # The first key frame is entered from the start of the file, without seeking.
-            entries = tuple(before[max(1, len(before) - _ENTRIES) :][::-1].tolist())
+            nearest = self.key_timestamps[max(1, before - _ENTRIES) : before]
+            entries = tuple(nearest[::-1].tolist())
         return Stretch(
             path=self.path,
             width=self.width,
@@ -205,7 +206,7 @@ def open_video(path: Path, *, check: Callable[[], None] = lambda: None) -> Video
     first = _probe(path)
     timestamps = packets.trusted_timestamps(first)
     if rate is None and timestamps is not None and len(timestamps) > 1:
-        rate = (len(timestamps) - 1) / (int(timestamps[-1] - timestamps[0]) * time_base)
+        rate = (len(timestamps) - 1) / ((timestamps[-1] - timestamps[0]) * time_base)
     if rate is None:
         raise VideoError(f"{path}: neither usable timestamps nor a frame rate: remux the file")
     return Video(
@@ -220,7 +221,7 @@ def open_video(path: Path, *, check: Callable[[], None] = lambda: None) -> Video
         num_frames_expected=packets.count,
         num_frames_hidden=packets.hidden,
         timestamps=timestamps,
-        key_timestamps=np.unique(np.frombuffer(packets.key_timestamps, np.int64)),
+        key_timestamps=packets.key_timestamps.finish() or Timestamps(),
         time_base=time_base,
         cut_short=packets.cut_short(header),
         warnings=_warnings(packets, None if timestamps is not None else rate),
@@ -393,10 +394,10 @@ def _video_stream(container: av.container.InputContainer, path: Path) -> VideoSt
 
 @dataclass
 class _Packets:
-    """The pictures of a stream as its packets announce them; 8 bytes a picture."""
+    """The pictures of a stream as its packets announce them."""
 
-    timestamps: array[int] = field(default_factory=lambda: array("q"))
-    key_timestamps: array[int] = field(default_factory=lambda: array("q"))
+    timestamps: TimestampCollector = field(default_factory=TimestampCollector)
+    key_timestamps: TimestampCollector = field(default_factory=TimestampCollector)
     count: int = 0
     hidden: int = 0
     ended_by: str | None = None
@@ -408,21 +409,20 @@ class _Packets:
         if packet.pts is None:
             self.in_order = False
         else:
-            self.timestamps.append(packet.pts)
+            self.timestamps.add(packet.pts)
             if packet.is_keyframe:
-                self.key_timestamps.append(packet.pts)
+                self.key_timestamps.add(packet.pts)
         if packet.dts is not None:
             if self._last_dts is not None and packet.dts < self._last_dts:
                 self.in_order = False
             self._last_dts = packet.dts
 
-    def trusted_timestamps(self, first: list[_FirstFrame]) -> NDArray[np.int64] | None:
+    def trusted_timestamps(self, first: list[_FirstFrame]) -> Timestamps | None:
         """Return the timestamps in order of presentation, or None if they cannot be trusted."""
-        timestamps = np.frombuffer(self.timestamps, np.int64)
-        if not (timestamps[1:] > timestamps[:-1]).all():
-            timestamps = np.sort(timestamps)
-        distinct = bool((timestamps[1:] > timestamps[:-1]).all())
-        return timestamps if self.in_order and distinct and _agree(first, timestamps) else None
+        if not self.in_order:
+            return None
+        timestamps = self.timestamps.finish()
+        return timestamps if timestamps is not None and _agree(first, timestamps) else None
 
     def cut_short(self, header: int | None) -> str | None:
         """Say why the file seems to end early, or None."""
@@ -473,10 +473,10 @@ def _probe(path: Path) -> list[_FirstFrame]:
     return frames
 
 
-def _agree(first: list[_FirstFrame], timestamps: NDArray[np.int64]) -> bool:
+def _agree(first: list[_FirstFrame], timestamps: Timestamps) -> bool:
     shown = [frame.timestamp for frame in first if frame.timestamp is not None]
     increasing = all(before < after for before, after in itertools.pairwise(shown))
-    return len(shown) == len(first) and increasing and bool(np.isin(shown, timestamps).all())
+    return len(shown) == len(first) and increasing and all(time in timestamps for time in shown)
 
 
 def _rotation(degrees: int, path: Path) -> int:
