@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+# What decides how fast INT8 is beside FP32.
+_FEATURES = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
 _PACKAGES = ("i3d-triton", "av", "numpy", "opencv-python-headless", "tritonclient", "openvino")
 
 
@@ -17,6 +19,7 @@ def machine_facts() -> dict[str, Any]:
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
+        "cpu_features": _cpu_features(),
         "cores_usable": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpu": "none used",
@@ -27,7 +30,16 @@ def machine_facts() -> dict[str, Any]:
 
 
 def _cpu_model() -> str:
+    return _cpu_info("model name") or platform.machine()
+
+
+def _cpu_features() -> list[str]:
+    has = set(_cpu_info("flags").split())
+    return [name for name in _FEATURES if name in has]
+
+
+def _cpu_info(key: str) -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
+        if line.startswith(key):
             return line.partition(":")[2].strip()
-    return platform.machine()
+    return ""

@@ -20,6 +20,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,6 +32,7 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 _INPUT = "FRAMES"
+_MOST_STREAMS = 4
 _COMPUTE_LAYERS = ("Convolution", "FullyConnected", "MatMul")
 _FLOATS = ("f32", "bf16", "f16")
 _CAPABILITY = {"f16": "FP16", "bf16": "BF16", "f32": "FP32"}
@@ -56,54 +58,129 @@ class TritonPythonModel:
         self._outputs = [output["name"] for output in config["output"]]
         core = ov.Core()
         asked = choose_precision(asked, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-        compiled = _compile(core, folder / "model.xml", precision=asked)
-        self._request = compiled.create_infer_request()
+        compiled = compile_network(core, folder / "model.xml", precision=asked)
+        self._queue = infer_queue(compiled)
+        self._queue.set_callback(_keep_answer)
         executed = executed_precisions(compiled)
         pb_utils.Logger.log_info(
             f"openvino_cpu: {args['model_name']}: OpenVINO {ov.__version__} on "
             f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, "
-            f"{compiled.get_property('INFERENCE_NUM_THREADS')} threads, asked for {asked}, "
+            f"{compiled.get_property('INFERENCE_NUM_THREADS')} threads in "
+            f"{compiled.get_property('NUM_STREAMS')} streams, asked for {asked}, "
             f"executes {', '.join(f'{n} layers in {name}' for name, n in executed.items())}"
         )
         _check_precision(asked, executed)
 
     def execute(self, requests: list[Any]) -> None:
-        """Answer each request as soon as its own segments are done.
+        """Start the segments of each request; return as soon as the last one is started.
 
         A request: FRAMES uint8 (b, S, H, W, C). Its answer: PROBABILITIES fp32 (b, N, K) and
         FEATURES fp32 (b, N, 1024), whichever it asked for. An error fails its request alone.
         """
         for request in requests:
-            sender = request.get_response_sender()
-            sender.send(self._answer(request), flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            pending = _Pending(request, self._outputs)
+            if not pending.begin():
+                continue
+            for place in range(pending.segments):
+                try:
+                    # Waits while every place in the queue is taken.
+                    self._queue.start_async({_INPUT: pending.tensor(place)}, (pending, place))
+                except Exception as error:
+                    pending.fail(place, error)
 
-    def _answer(self, request: Any) -> Any:
-        if request.is_cancelled():
-            error = pb_utils.TritonError("cancelled by the client", pb_utils.TritonError.CANCELLED)
-            return pb_utils.InferenceResponse(error=error)
+    def finalize(self) -> None:
+        """Let what was started be answered."""
+        self._queue.wait_all()
+
+
+class _Pending:
+    """A request whose segments are computed, and answered once, when the last one is done."""
+
+    def __init__(self, request: Any, outputs: list[str]) -> None:
+        self._request = request
+        self._sender = request.get_response_sender()
+        self._wanted = [name for name in outputs if name in request.requested_output_names()]
+        self._lock = threading.Lock()
+        self._error: Exception | None = None
+
+    def begin(self) -> bool:
+        """Look at the request; if there is nothing to compute, answer it and return False."""
+        if self._request.is_cancelled():
+            self._send_error("cancelled by the client", pb_utils.TritonError.CANCELLED)
+            return False
         try:
-            frames = pb_utils.get_input_tensor_by_name(request, _INPUT).as_numpy()
-            wanted = [name for name in self._outputs if name in request.requested_output_names()]
-            parts = [self._infer(frames[b : b + 1], wanted) for b in range(len(frames))]
+            self._input = pb_utils.get_input_tensor_by_name(self._request, _INPUT)
+            self._frames: NDArray[np.uint8] = self._input.as_numpy()
+        except Exception as error:
+            self._send_error(_described(error))
+            return False
+        self.segments = self._left = len(self._frames)
+        self._parts: list[list[NDArray[np.float32]]] = [[]] * self.segments
+        return True
+
+    def tensor(self, place: int) -> ov.Tensor:
+        """Return one segment, (1, S, H, W, C) uint8, not copied."""
+        return ov.Tensor(self._frames[place : place + 1], shared_memory=True)
+
+    def keep(self, place: int, request: ov.InferRequest) -> None:
+        """Take a segment's answer."""
+        try:
+            self._parts[place] = [request.get_tensor(name).data.copy() for name in self._wanted]
+        except Exception as error:
+            self.fail(place, error)
+        else:
+            self._one_less()
+
+    def fail(self, _place: int, error: Exception) -> None:
+        """Take a segment's error, which is then the request's."""
+        self._error = error
+        self._one_less()
+
+    def _one_less(self) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left:
+                return
+        try:
+            if self._error is not None:
+                raise self._error
+            columns = zip(*self._parts, strict=True)
             outputs = [
-                pb_utils.Tensor(name, parts[0][i] if len(parts) == 1 else np.concatenate(column))
-                for i, (name, column) in enumerate(
-                    zip(wanted, zip(*parts, strict=True), strict=True)
-                )
+                pb_utils.Tensor(name, column[0] if len(column) == 1 else np.concatenate(column))
+                for name, column in zip(self._wanted, columns, strict=True)
             ]
-            return pb_utils.InferenceResponse(output_tensors=outputs)
-        except Exception as error:  # the neighbours in the batch must be answered all the same
-            message = f"openvino_cpu: {type(error).__name__}: {error}"
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+        except Exception as error:
+            self._send_error(_described(error))
+        else:
+            self._send(pb_utils.InferenceResponse(output_tensors=outputs))
 
-    def _infer(self, segment: NDArray[np.uint8], wanted: list[str]) -> list[NDArray[np.float32]]:
-        """Run one segment, (1, S, H, W, C) uint8, which is not copied; return ``wanted``."""
-        self._request.set_tensor(_INPUT, ov.Tensor(segment, shared_memory=True))
-        self._request.infer()
-        return [self._request.get_tensor(name).data.copy() for name in wanted]
+    def _send_error(self, message: str, code: Any = None) -> None:
+        error = (
+            pb_utils.TritonError(message) if code is None else pb_utils.TritonError(message, code)
+        )
+        self._send(pb_utils.InferenceResponse(error=error))
+
+    def _send(self, response: Any) -> None:
+        self._sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
-def _compile(core: ov.Core, path: Path, *, precision: str) -> ov.CompiledModel:
+def _keep_answer(request: ov.InferRequest, started: tuple[_Pending, int]) -> None:
+    pending, place = started
+    pending.keep(place, request)
+
+
+def _described(error: Exception) -> str:
+    return f"openvino_cpu: {type(error).__name__}: {error}"
+
+
+def infer_queue(compiled: ov.CompiledModel) -> ov.AsyncInferQueue:
+    """Return a queue with one place more than there are streams, so that none waits for Python."""
+    return ov.AsyncInferQueue(compiled, compiled.get_property("NUM_STREAMS") + 1)
+
+
+def compile_network(core: ov.Core, path: Path, *, precision: str) -> ov.CompiledModel:
+    """Compile a network for one segment at a time in each stream."""
+    cores = usable_cores()
     if cache := os.environ.get("I3D_OPENVINO_CACHE"):
         core.set_property({"CACHE_DIR": cache})
     try:
@@ -115,14 +192,18 @@ def _compile(core: ov.Core, path: Path, *, precision: str) -> ov.CompiledModel:
             model,
             "CPU",
             {
-                "PERFORMANCE_HINT": "LATENCY",
-                "NUM_STREAMS": 1,
-                "INFERENCE_NUM_THREADS": usable_cores(),
+                "NUM_STREAMS": int(os.environ.get("I3D_STREAMS", streams(cores))),
+                "INFERENCE_NUM_THREADS": cores,
                 "INFERENCE_PRECISION_HINT": precision,
             },
         )
     except RuntimeError as error:
         raise pb_utils.TritonModelException(f"OpenVINO cannot load {path}: {error}") from error
+
+
+def streams(cores: int) -> int:
+    """Return how many segments are computed at a time: a divisor of ``cores``, at most 4."""
+    return max(count for count in range(1, _MOST_STREAMS + 1) if cores % count == 0)
 
 
 def choose_precision(wanted: str, capabilities: Iterable[str]) -> str:
