@@ -7,15 +7,18 @@ journals, and writes the tables of a recording when its last span is there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from i3d_client.contract import ModelContract
-from i3d_client.errors import I3dError, VideoError, WorkerError
+from i3d_client.errors import I3dError, OutputError, VideoError, WorkerError
+from i3d_client.inference import may_share_memory
 from i3d_client.inputs import Input
 from i3d_client.journal import OutputLock
 from i3d_client.messages import Done, Failed, Progress, Ready, Result, Setup, Stop, Trouble
@@ -30,6 +33,8 @@ from i3d_client.work import Outcome, Work, prepare
 INTERRUPTED = 130
 _STARTS = 3
 _STOP_WITHIN_S = 5.0
+_END_WITHIN_S = 1.5  # after the second signal
+_TIDY_WITHIN_S = 1.0
 _OPEN_AHEAD = 2
 
 
@@ -66,8 +71,8 @@ async def classify_recordings(
 ) -> list[Outcome]:
     """Classify recordings; one that fails leaves the others alone.
 
-    SIGINT and SIGTERM end it early: what is in flight is finished and kept, and the recordings
-    that are not done are ``interrupted``. A second one ends this process at once.
+    SIGINT, SIGTERM and SIGHUP end it early: what is in flight is finished and kept, and the
+    recordings that are not done are ``interrupted``. A second one ends this process at once.
 
     Args:
         inputs: as ``collect`` returns them.
@@ -99,16 +104,16 @@ async def classify_recordings(
             traced=trace is not None,
         )
         with OutputLock(options.out):
-            async with Pool(setup, min(workers, in_flight)) as pool:
+            async with (
+                _tidy(connection, options),
+                Pool(setup, min(workers, in_flight)) as pool,
+            ):
                 run = _Run(inputs, pool, options, observer, trace)
                 opening = asyncio.create_task(run.open_all(model, contract))
                 try:
                     return await run.run()
                 finally:
                     opening.cancel()
-                    await run.stop_workers()
-                    if run.shares_memory:
-                        await remove_dead_regions(connection)
 
 
 @dataclass(frozen=True)
@@ -141,26 +146,22 @@ class _Run:
         self._in_trouble: set[Worker] = set()
         self._said_transport = False
         self._interrupted = False
+        self._at_once = False
         self._ended = False
-        self.shares_memory = False
 
     async def run(self) -> list[Outcome]:
-        loop = asyncio.get_running_loop()
-        # Only the main thread may handle signals.
-        main = threading.current_thread() is threading.main_thread()
-        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
-        for number in signals:
-            loop.add_signal_handler(number, self._interrupt)
-        try:
-            self._pool.start_one()
-            while len(self._outcomes) < len(self._inputs) and not self._interrupted:
-                self._assign()
-                self._handle(*await self._pool.events.get())
-            await self.stop_workers()
-            await asyncio.gather(*self._finishing)
-        finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+        with _handling_signals(self._interrupt):
+            try:
+                self._pool.start_one()
+                while len(self._outcomes) < len(self._inputs) and not self._interrupted:
+                    self._assign()
+                    self._handle(*await self._pool.events.get())
+            except BaseException:
+                await self._stop()
+                raise
+            error = await self._stop()
+        if error is not None:
+            raise error
         return [
             self._outcomes.get(given) or Outcome(given=given, state="interrupted")
             for given in self._inputs
@@ -185,6 +186,8 @@ class _Run:
                     ),
                 )
             except Exception as error:
+                if self._ended:
+                    return
                 event = error
             self._pool.events.put_nowait((None, event))
             await asyncio.sleep(0)  # let it be handled first
@@ -194,9 +197,17 @@ class _Run:
         if self._ended:
             raise I3dError("the run has ended")
 
-    async def stop_workers(self) -> None:
-        """Let the workers finish what is in flight, keep that, and see them end."""
+    async def _stop(self) -> Exception | None:
+        """See everything end, and keep what was in flight; return what went wrong with that."""
         self._ended = True
+        error = await self._stop_workers()
+        await asyncio.gather(*self._finishing)
+        while not self._pool.events.empty():
+            error = self._keep_last(*self._pool.events.get_nowait()) or error
+        return error
+
+    async def _stop_workers(self) -> Exception | None:
+        error: Exception | None = None
         for worker in self._pool.workers:
             worker.send(Stop())
         deadline = asyncio.get_running_loop().time() + _STOP_WITHIN_S
@@ -207,16 +218,31 @@ class _Run:
                     sender, message = await self._pool.events.get()
             except TimeoutError:
                 break
-            if sender is not None and isinstance(message, Result):
-                self._keep(sender, message)
-            elif sender is not None and isinstance(message, Died):
-                self._pool.forget(sender)
+            error = self._keep_last(sender, message) or error
         await self._pool.kill_all()
+        return error
+
+    def _keep_last(self, sender: Worker | None, event: object) -> Exception | None:
+        """Handle what comes after the end; return what goes wrong."""
+        if sender is not None and isinstance(event, Died):
+            self._pool.forget(sender)
+        elif isinstance(event, Result | Outcome):
+            try:
+                self._handle(sender, event)
+            except OutputError as error:
+                return error
+        elif isinstance(event, Exception):
+            return event
+        return None
 
     def _interrupt(self) -> None:
+        if self._at_once:
+            _exit_now()
         if self._interrupted:
+            self._at_once = True
             self._pool.kill_now()
-            os._exit(INTERRUPTED)
+            threading.Timer(_END_WITHIN_S, _exit_now).start()
+            return
         self._interrupted = True
         self._observer.said("stopping: what is in flight is finished and kept; again ends at once")
         self._pool.events.put_nowait((None, None))
@@ -227,6 +253,7 @@ class _Run:
             while work.waiting:
                 worker = self._pool.idle()
                 if worker is None:
+                    self._open_next.set()
                     return
                 span = work.waiting.pop(0)
                 work.running += 1
@@ -240,7 +267,7 @@ class _Run:
             self._handle_own(event)
         elif isinstance(event, Ready):
             self._failed_starts = 0
-            self.shares_memory |= event.transport == "shared memory"
+            worker.ready = True
             if not self._said_transport:
                 self._said_transport = True
                 self._observer.said(f"frames go to {self._options.server} by {event.transport}")
@@ -316,14 +343,19 @@ class _Run:
         self._pool.forget(worker)
         self._in_trouble.discard(worker)
         assignment = self._assigned.pop(worker, None)
-        if assignment is None:
+        if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts == _STARTS:
-                raise WorkerError(f"worker processes do not start: {reason}")
-            self._pool.start_one()
+                raise WorkerError(
+                    f"worker processes do not start, {_STARTS} in a row: the last one {reason}"
+                )
+        if assignment is None:
             return
         work = assignment.work
         work.running -= 1
+        if not worker.ready:
+            work.waiting.insert(0, assignment.span)
+            return
         self._observer.said(f"{worker.name} {reason}; another one takes its place")
         given_up = work.try_again(assignment.span, assignment.done_to, reason)
         if given_up is not None:
@@ -349,3 +381,42 @@ class _Run:
     def _end(self, outcome: Outcome) -> None:
         self._outcomes[outcome.given] = outcome
         self._observer.ended(outcome)
+
+
+@contextlib.asynccontextmanager
+async def _tidy(connection: Connection, options: Options) -> AsyncIterator[None]:
+    """At the end, remove the shared memory of workers that could not do so."""
+    try:
+        yield
+    finally:
+        if may_share_memory(options.server, options.transport):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TIDY_WITHIN_S):
+                    await remove_dead_regions(connection)
+
+
+@contextlib.contextmanager
+def _handling_signals(handle: Callable[[], None]) -> Iterator[None]:
+    """Call ``handle`` for SIGINT, SIGTERM and SIGHUP, which nohup has ignored."""
+    loop = asyncio.get_running_loop()
+    # Only the main thread may handle signals.
+    main = threading.current_thread() is threading.main_thread()
+    signals = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if main and signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    for number in signals:
+        loop.add_signal_handler(number, handle)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _exit_now() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h\n")  # progress bars hide the cursor
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)

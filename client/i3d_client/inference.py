@@ -11,7 +11,8 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,12 @@ from i3d_client.triton import Connection, Model, Placed
 
 _LOOPBACK = ("localhost:", "127.", "[::1]:")
 _FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 10.0
+_LONGEST_WAIT_S = 5.0
+_SAID_AFTER_S = 1.0
+_LONGEST_ANSWER_S = 600.0
+_SHORTEST_ANSWER_S = 10.0
 _MAY_PASS = (ServerUnavailableError, ModelNotFoundError, ModelNotReadyError)
+_AnswerT = TypeVar("_AnswerT")
 
 
 class Inference:
@@ -68,14 +73,15 @@ class Inference:
         self._wanted = transport
         self._give_up_after_s = give_up_after_s
         self._on_trouble = on_trouble
+        # One that neither answers nor refuses is away, too.
+        self._answer_within_s = min(max(give_up_after_s, _SHORTEST_ANSWER_S), _LONGEST_ANSWER_S)
+        self._in_trouble = 0
         self._region: Region | None = None
         self._memory: list[NDArray[np.uint8]] = []
         self._registering = asyncio.Lock()
 
     async def __aenter__(self) -> Inference:
-        if self._wanted == "shared memory" or (
-            self._wanted == "auto" and self._connection.server.startswith(_LOOPBACK)
-        ):
+        if may_share_memory(self._connection.server, self._wanted):
             await self._share_memory()
         if self._region is None:
             shape = self.contract.segment_shape
@@ -117,31 +123,56 @@ class Inference:
         try:
             return await self._ask(segment)
         except ServerUnavailableError as error:
-            return await self._ask_until_answered(segment, error)
+            return await self._retry(lambda: self._ask_anew(segment), error)
         except RegionUnknownError:  # a server that was restarted in between
-            return await self._ask_until_answered(segment, None)
+            return await self._retry(lambda: self._ask_anew(segment), None)
 
-    async def _ask_until_answered(
-        self, segment: Segment, error: ServerUnavailableError | None
-    ) -> NDArray[np.float32]:
+    async def check_model(self) -> None:
+        """See that the server's model still is the one that the run began with.
+
+        A server may come back with another one between two requests, without one that fails. So
+        answers count once a check after them has passed.
+
+        Raises:
+            ServerUnavailableError, ModelChangedError: as ``ask``.
+        """
+        try:
+            await self._check_model()
+        except _MAY_PASS as error:
+            await self._retry(self._check_model, error)
+
+    async def _ask_anew(self, segment: Segment) -> NDArray[np.float32]:
+        await self._check_model()
+        await self._register_again()
+        return await self._ask(segment)
+
+    async def _retry(
+        self, action: Callable[[], Awaitable[_AnswerT]], last: I3dError | None
+    ) -> _AnswerT:
+        """Do what has failed with ``last`` until it succeeds; None: for the first time."""
         since = time.monotonic()
         wait_s = _FIRST_WAIT_S
-        last: I3dError | None = error
-        if error is not None:
-            self._on_trouble(str(error))
-        while time.monotonic() - since < self._give_up_after_s:
-            if last is not None:
-                await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311 - jitter
-                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-            try:
-                await self._check_model()
-                await self._register_again()
-                answer = await self._ask(segment)
-            except (*_MAY_PASS, RegionUnknownError) as again:
-                last = again
-            else:
-                self._on_trouble(None)
-                return answer
+        said = False
+        try:
+            while (away_s := time.monotonic() - since) < self._give_up_after_s:
+                if last is not None:
+                    if not said and away_s > _SAID_AFTER_S:
+                        said = True
+                        self._in_trouble += 1
+                        if self._in_trouble == 1:
+                            self._on_trouble(str(last))
+                    await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311 - jitter
+                    wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                try:
+                    answer = await action()
+                except (*_MAY_PASS, RegionUnknownError) as again:
+                    last = again
+                else:
+                    if said and self._in_trouble == 1:
+                        self._on_trouble(None)
+                    return answer
+        finally:
+            self._in_trouble -= said
         raise ServerUnavailableError(
             f"gave up after {self._give_up_after_s:g} s (--give-up-after): {last}"
         )
@@ -152,7 +183,11 @@ class Inference:
             offset = segment.buffer.number * self._region.segment_bytes
             placed = Placed(region=self._region.name, offset=offset)
         outputs = await self._connection.infer(
-            self._model.name, segment.frames, outputs=[OUTPUT_PROBABILITIES], placed=placed
+            self._model.name,
+            segment.frames,
+            outputs=[OUTPUT_PROBABILITIES],
+            placed=placed,
+            timeout_s=self._answer_within_s,
         )
         answers = outputs[OUTPUT_PROBABILITIES]
         expected = (self.contract.windows_per_segment, len(self.contract.labels))
@@ -189,12 +224,20 @@ class Inference:
             return
         try:
             await self._connection.register_region(region.name, region.num_bytes)
-        except I3dError:
-            region.close()
-            if self._wanted == "shared memory":
-                raise
-            return
+        except I3dError as error:
+            # A server that is away is told of it when it is back.
+            away = isinstance(error, ServerUnavailableError)
+            if self._wanted != "shared memory" or not away:
+                region.close()
+                if self._wanted == "shared memory":
+                    raise
+                return
         self._region, self._memory = region, region.segments
+
+
+def may_share_memory(server: str, transport: Transport) -> bool:
+    """Whether frames may go to ``HOST:PORT`` through shared memory."""
+    return transport == "shared memory" or (transport == "auto" and server.startswith(_LOOPBACK))
 
 
 def identity_of(model: Model) -> dict[str, object]:

@@ -41,6 +41,9 @@ class Journal:
         folder: the recording's output folder.
         identity: what the results follow from: input, model, options. A JSON document.
 
+    Attributes:
+        damaged: files of spans that were not whole, and are removed.
+
     Raises:
         OtherRunError: the journal there is of something else; the message says what differs.
         OutputError: it cannot be written.
@@ -49,6 +52,7 @@ class Journal:
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
         self._folder = folder / _FOLDER
         self._results: dict[int, int] = {}
+        self.damaged = 0
         with write_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             known = _read_json(self._folder / _RUN_FILE)
@@ -58,8 +62,8 @@ class Journal:
                     file.write(json.dumps(identity, indent=2, ensure_ascii=False))
             elif differences := what_differs(known, identity):
                 raise OtherRunError(
-                    f"{folder}: holds the beginning of another run: {'; '.join(differences)}. "
-                    "Give the same command as then, or begin anew with --overwrite or another --out"
+                    f"{folder}: holds a part of another run: {'; '.join(differences)}. Give the "
+                    "same command as then, or begin anew with --overwrite or another --out"
                 )
             else:
                 self._find_spans()
@@ -74,9 +78,9 @@ class Journal:
         return None
 
     @property
-    def segments(self) -> int:
-        """Finished segments."""
-        return sum(stop - first for first, stop in self._results.items())
+    def reach(self) -> int:
+        """The segment after the last finished one."""
+        return max(self._results.values(), default=0)
 
     def missing(self, num_segments: int) -> list[tuple[int, int]]:
         """Return the ranges of segments that are not there, in order."""
@@ -108,6 +112,18 @@ class Journal:
         with complete_file(self._path(result.first_segment, result.stop_segment)) as file:
             file.write(content.getvalue())
         self._results[result.first_segment] = result.stop_segment
+
+    def forget_from(self, segment: int) -> None:
+        """Remove the results that reach past the start of a segment.
+
+        Raises:
+            OutputError: they cannot be removed.
+        """
+        with write_errors(self._folder):
+            for first, stop in list(self._results.items()):
+                if stop > segment:
+                    self._path(first, stop).unlink()
+                    del self._results[first]
 
     def results(self) -> Iterator[SpanResult]:
         """Read the spans' results one at a time, in order."""
@@ -141,11 +157,15 @@ class Journal:
         for path in sorted(self._folder.glob("*.npz")):
             try:
                 first, stop = (int(part) for part in path.stem.split("-"))
+                with zipfile.ZipFile(path) as arrays:
+                    if arrays.testzip() is not None:  # before a damaged shape is believed
+                        raise ValueError("a checksum differs")
                 self._read(first, stop)
                 if first < at:
                     raise ValueError("overlaps the span before it")
-            except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            except (ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile):
                 path.unlink()
+                self.damaged += 1
                 continue
             self._results[first] = at = stop
 
@@ -166,19 +186,41 @@ def remove_journal(folder: Path) -> None:
 
 def what_differs(known: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Say in words in which entries two documents differ; values that are long are left out."""
-    differences = []
-    for key in sorted(known.keys() | wanted.keys()):
-        old, new = known.get(key), wanted.get(key)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            differences += [f"{key} {difference}" for difference in what_differs(old, new)]
+    return [
+        difference
+        for key in sorted(known.keys() | wanted.keys())
+        for difference in _differences(key.replace("_", " "), known.get(key), wanted.get(key))
+    ]
+
+
+def _differences(name: str, old: object, new: object) -> Iterator[str]:
+    if old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        if old.keys() == new.keys() == {"bytes", "sha256"}:
+            yield f"{name} {_changed_content(old, new)}"
         else:
-            differences.append(f"{key} was {_shown(old)}, is {_shown(new)}")
-    return differences
+            yield from (f"{name} {difference}" for difference in what_differs(old, new))
+    elif isinstance(old, list) and isinstance(new, list) and name == "input":
+        if len(old) != len(new):
+            yield f"the recording had {len(old)} files, has {len(new)}"
+            return
+        for number, (before, now) in enumerate(zip(old, new, strict=True), start=1):
+            which = "the video" if len(old) == 1 else f"video {number} of {len(old)}"
+            yield from _differences(which, before, now)
+    else:
+        yield f"{name} was {_shown(old)}, is {_shown(new)}"
+
+
+def _changed_content(old: dict[str, Any], new: dict[str, Any]) -> str:
+    if old["bytes"] != new["bytes"]:
+        return f"is another one: it had {old['bytes']} bytes, has {new['bytes']}"
+    return f"is another one: of the same size, {new['bytes']} bytes, with other content"
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "not given"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}…"
 

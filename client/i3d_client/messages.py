@@ -6,6 +6,7 @@ nothing comes from outside.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 
 from i3d_client.errors import I3dError
@@ -14,6 +15,9 @@ from i3d_client.trace import TraceEvent
 from i3d_client.transport import Transport
 from i3d_client.triton import Model
 from i3d_client.video import Stretch
+
+PARENT_DECIDES = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""Signals that a worker ignores: its parent gets them as well, and says ``Stop``."""
 
 # From the parent.
 

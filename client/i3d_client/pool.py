@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
-from i3d_client.messages import Setup, Stop, Task
+from i3d_client.messages import PARENT_DECIDES, Setup, Stop, Task
 
 _KILL_AFTER_S = 5.0
 _SHOWN_OF_LOG = 2000
@@ -40,17 +40,20 @@ class Worker:
 
     Attributes:
         name: ``worker 1``, …
+        ready: whether it has said that it can take tasks. It may be given one before.
         busy: whether it has a task.
     """
 
     def __init__(self, setup: Setup) -> None:
         self.name = setup.name
+        self.ready = False
         self.busy = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         ours, theirs = socket.socketpair()
         with theirs:
-            # A Ctrl-C while it starts must not end it: the parent decides.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            # What goes to all processes of a terminal or a job, also while it starts, must not
+            # end it: the parent decides.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENT_DECIDES)
             try:
                 self._process = subprocess.Popen(
                     # -P: what lies in the current folder is not imported.

@@ -2,13 +2,15 @@
 
 A region is a file in /dev/shm that its owner holds locked (flock), so that anyone on the host can
 tell a region whose owner is gone, however it went: then it can be locked. ``remove_dead_regions``
-removes such and has the server forget them.
+removes such and has the server forget them. A region's name says which /dev/shm it is in: a server
+may know regions of another one, which look from here as if they were gone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import mmap
 import os
 import secrets
@@ -61,7 +63,7 @@ class Region:
 
 def _locked_file() -> tuple[Path, int]:
     while True:
-        path = _FOLDER / f"{_PREFIX}{secrets.token_hex(8)}"
+        path = _FOLDER / f"{_prefix()}{secrets.token_hex(8)}"
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         if path.exists():
@@ -69,20 +71,27 @@ def _locked_file() -> tuple[Path, int]:
         os.close(file)  # someone took it for dead before it was locked
 
 
-async def remove_dead_regions(connection: Connection) -> None:
-    """Remove the regions whose owners are gone from this host and from the server.
+def _prefix() -> str:
+    """Return how the names of regions in this /dev/shm begin: it is one of many on many hosts."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    place = f"{boot.strip()} {_FOLDER.stat().st_dev}"
+    return f"{_PREFIX}{hashlib.sha256(place.encode()).hexdigest()[:8]}-"
 
-    Call it only if the server has registered a region of this host: then it sees the same
-    /dev/shm. Another host's regions would all look dead from here.
-    """
+
+async def remove_dead_regions(connection: Connection) -> None:
+    """Remove the regions whose owners are gone from this host and from the server."""
+    try:
+        prefix = _prefix()
+    except OSError:
+        return  # no /dev/shm here
+    for path in _FOLDER.glob(f"{prefix}*"):
+        _is_dead(path.name)
     with contextlib.suppress(I3dError):
         for name in await connection.registered_regions():
-            if name.startswith(_PREFIX) and _is_dead(name):
+            if name.startswith(prefix) and _is_dead(name):
                 # Triton refuses this, or puts it off, while a request uses the region.
                 with contextlib.suppress(I3dError):
                     await connection.unregister_region(name)
-    for path in _FOLDER.glob(f"{_PREFIX}*"):
-        _is_dead(path.name)
 
 
 def _is_dead(name: str) -> bool:

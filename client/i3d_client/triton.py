@@ -213,6 +213,7 @@ class Connection:
         *,
         outputs: Sequence[str],
         placed: Placed | None = None,
+        timeout_s: float = _INFER_TIMEOUT_S,
     ) -> dict[str, NDArray[np.float32]]:
         """Send one segment.
 
@@ -221,6 +222,7 @@ class Connection:
             frames: (S, height, width, channels), uint8.
             outputs: names of the outputs to send back.
             placed: where the server finds ``frames`` in shared memory; None sends them.
+            timeout_s: without an answer by then, the server counts as not available.
 
         Returns:
             For each output (N, …) float32, as ``DESIGN`` of the contract says: probabilities
@@ -233,7 +235,7 @@ class Connection:
         """
         begun_ns = time.monotonic_ns()
         request = _request_bytes(model, frames, outputs, placed)
-        call = self._infer(request, timeout=_INFER_TIMEOUT_S)
+        call = self._infer(request, timeout=timeout_s)
         sent_ns = time.monotonic_ns()
         try:
             answer = await call

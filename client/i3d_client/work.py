@@ -143,6 +143,8 @@ class Work:
     def try_again(self, span: Span, done_to: int, reason: str) -> str | None:
         """Put back what is left of a span whose worker died; say so if it is given up instead."""
         if done_to > span.first_segment:
+            if span.stop_segment is None:
+                done_to = self.go_back(done_to)
             span = Span(first_segment=done_to, stop_segment=span.stop_segment)
         if span.stop_segment is not None and span.first_segment >= span.stop_segment:
             return None
@@ -157,6 +159,19 @@ class Work:
             f"frames {first} to {stop - 1} are given up: {_ATTEMPTS} workers in a row died there "
             f"({reason})"
         )
+
+    def go_back(self, segment: int) -> int:
+        """Return where to go on after what is done before ``segment``, which is no more kept there.
+
+        Where frames are only counted by decoding them, ``segment`` may be the end; then its tail
+        window, and how many frames there are, follow from frames before it.
+        """
+        if self.recording.counted_exactly or self.journal.num_frames is not None:
+            return segment
+        reach = -(-self.contract.segment_frames // self.advance)
+        self.journal.forget_from(max(0, segment - reach))
+        missing = self.journal.missing(self.num_segments)
+        return missing[0][0] if missing else segment
 
     def _frames_of(self, first: int, stop: int | None) -> tuple[int, int]:
         stop = self.num_segments if stop is None else stop
@@ -243,8 +258,10 @@ class Work:
         for video in self.recording.videos:
             if video.cut_short is not None:
                 yield f"the file seems cut off: {video.cut_short}; the rest is not classified"
-        for path, stamp in zip(self.given.files, self.stamps, strict=True):
-            if _stamp(path) != stamp:
+        for path, stamp, content in zip(
+            self.given.files, self.stamps, self.identity["input"], strict=True
+        ):
+            if _has_changed(path, stamp, content["sha256"]):
                 yield (
                     f"{printable(path)} changed while it was read: is it still being recorded? "
                     "What it held at first is classified; give it again, with --overwrite, when "
@@ -362,6 +379,7 @@ def _prepare(
             )
         damage = check_tables(folder, run)
         if damage is None and not run["frames"]["given_up"]:
+            remove_journal(folder)  # left if the run was killed right after it wrote run.json
             return Outcome(
                 given=given,
                 state="skipped",
@@ -373,6 +391,11 @@ def _prepare(
             warnings.append(f"{damage}: classified again")
         recording = opened()
     journal = Journal(folder, identity)
+    if journal.damaged:
+        warnings.append(
+            f"{journal.damaged} files of the journal were damaged: what they held is classified "
+            "again"
+        )
     if journal.num_frames is not None:
         recording = recording.with_frames_found(journal.num_frames)
     work = Work(
@@ -388,17 +411,20 @@ def _prepare(
         stamps=stamps,
         warnings=[*warnings, *(text for video in recording.videos for text in video.warnings)],
     )
+    if not recording.counted_exactly and journal.num_frames is None:
+        work.go_back(journal.reach)
     missing = journal.missing(work.num_segments)
-    num_missing = sum(stop - first for first, stop in missing)
-    per_frame = recording.num_frames / max(1, work.num_segments)
-    work.frames_before = round((work.num_segments - num_missing) * per_frame)
     reason = recording.one_pass
     if reason is None:
         work.waiting = _spans(work, missing)
     elif missing:
+        journal.forget_from(missing[0][0])
         work.waiting = [Span(first_segment=missing[0][0], stop_segment=None)]
         if recording.num_frames > options.span_frames:
             work.warnings.append(f"{reason}: decoded in one pass")
+    num_missing = sum(stop - first for first, stop in journal.missing(work.num_segments))
+    per_segment = recording.num_frames / max(1, work.num_segments)
+    work.frames_before = round((work.num_segments - num_missing) * per_segment)
     return work
 
 
@@ -430,6 +456,17 @@ def _stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)  # opening it says what is wrong
     return (status.st_size, status.st_mtime_ns)
+
+
+def _has_changed(path: Path, stamp: tuple[int, int], sha256: str) -> bool:
+    """Whether a file is not what it was; one that was only touched is."""
+    size, changed_ns = _stamp(path)
+    if (size, changed_ns) == stamp:
+        return False
+    try:
+        return size != stamp[0] or _sha256(path, lambda: None) != sha256
+    except VideoError:
+        return True
 
 
 def _sha256(path: Path, check: Callable[[], None]) -> str:

@@ -25,7 +25,18 @@ from i3d_client.contract import ModelContract
 from i3d_client.errors import I3dError
 from i3d_client.geometry import to_geometry, use_one_opencv_thread
 from i3d_client.inference import Inference
-from i3d_client.messages import Done, Failed, Progress, Ready, Result, Setup, Stop, Task, Trouble
+from i3d_client.messages import (
+    PARENT_DECIDES,
+    Done,
+    Failed,
+    Progress,
+    Ready,
+    Result,
+    Setup,
+    Stop,
+    Task,
+    Trouble,
+)
 from i3d_client.segments import Buffers, Segment, cut_segments
 from i3d_client.spans import SpanResult
 from i3d_client.streaming import Answer, Decoding, answers_in_order
@@ -34,6 +45,7 @@ from i3d_client.triton import Connection
 from i3d_client.video import DecodeCounts, Reader
 
 _PROGRESS_EVERY_S = 0.25
+_CHECK_EVERY_S = 2.0
 _DRAIN_S = 3.0
 
 
@@ -59,15 +71,21 @@ class _Worker:
                 give_up_after_s=self._setup.give_up_after_s,
                 on_trouble=lambda message: self._pipe.send(Trouble(message=message)),
             )
-            async with inference:
-                self._pipe.send(Ready(transport=inference.transport))
-                while (task := await self._tasks.get()) is not None:
-                    try:
-                        await self._classify(task, inference)
-                    except I3dError as error:
-                        self._pipe.send(Failed(error=error))
-                    else:
-                        self._pipe.send(Done())
+            try:
+                async with inference:
+                    await self._take_tasks(inference)
+            except I3dError as error:
+                self._pipe.send(Failed(error=error))
+
+    async def _take_tasks(self, inference: Inference) -> None:
+        self._pipe.send(Ready(transport=inference.transport))
+        while (task := await self._tasks.get()) is not None:
+            try:
+                await self._classify(task, inference)
+            except I3dError as error:
+                self._pipe.send(Failed(error=error))
+            else:
+                self._pipe.send(Done())
 
     def _receive(self) -> None:
         """Take the parent's messages as they come; without a parent, die."""
@@ -100,34 +118,45 @@ class _Worker:
         segments = segments_of_task(task, inference.contract, report.counts, reader, buffers)
         self._decoding = Decoding(segments, buffers, self._recorder)
         self._working = asyncio.create_task(self._ask(self._decoding, inference, report))
+        ended = False
         try:
             await self._working
+            ended = not self._stopping
         except asyncio.CancelledError:
             if not self._stopping:
                 raise
         finally:
             self._decoding = self._working = None
-        rest = report.rest(ended=not self._stopping)
-        if rest is not None:
-            self._pipe.send(rest)
+            rest = report.rest(ended=ended)
+            if rest is not None:
+                self._pipe.send(rest)
 
     async def _ask(self, decoding: Decoding, inference: Inference, report: _Report) -> None:
-        said = time.monotonic()
+        said = checked = time.monotonic()
         async with (
             decoding,
             aclosing(answers_in_order(decoding, inference, self._setup.in_flight)) as answers,
         ):
             async for answer in answers:
+                if report.due(answer) or time.monotonic() - checked > _CHECK_EVERY_S:
+                    await inference.check_model()
+                    report.confirm()
+                    checked = time.monotonic()
                 result = report.add(answer)
                 if result is not None:
                     self._pipe.send(result)
                 if time.monotonic() - said > _PROGRESS_EVERY_S:
                     said = time.monotonic()
                     self._pipe.send(Progress(frames=report.frames))
+            await inference.check_model()
+            report.confirm()
 
 
 class _Report:
-    """Collects answers into results."""
+    """Collects answers into results.
+
+    Answers count once they are confirmed: the model was still the right one after them.
+    """
 
     def __init__(self, task: Task, contract: ModelContract, recorder: Recorder) -> None:
         self._task = task
@@ -136,6 +165,7 @@ class _Report:
         self._recorder = recorder
         self._first = task.first_segment
         self._answers: list[Answer] = []
+        self._confirmed = 0
         self.counts = DecodeCounts(first=task.first_segment * self._advance)
 
     @property
@@ -143,10 +173,17 @@ class _Report:
         """That the answers since the last result cover."""
         return (self._answers[-1].number + 1 - self._first) * self._advance if self._answers else 0
 
+    def due(self, answer: Answer) -> bool:
+        """Whether enough came before this answer for a result."""
+        return answer.number - self._first >= self._task.report_segments
+
+    def confirm(self) -> None:
+        """Count all answers so far."""
+        self._confirmed = len(self._answers)
+
     def add(self, answer: Answer) -> Result | None:
-        """Take an answer; return a result if enough came before it."""
-        enough = answer.number - self._first >= self._task.report_segments
-        result = self._result(answer.number, ends_at=None) if enough else None
+        """Take an answer; return a result of those before if it is due. They are confirmed."""
+        result = self._result(answer.number, ends_at=None) if self.due(answer) else None
         self._answers.append(answer)
         return result
 
@@ -155,9 +192,10 @@ class _Report:
 
         Args:
             ended: False if the task was broken off. Then the last segment may lack its tail
-                window, and is left out.
+                window, and is left out, and so is what is not confirmed.
         """
         if not ended:
+            self._answers = self._answers[: self._confirmed]
             whole = self._answers[-1].number if self._answers else self._first
             self._answers = [answer for answer in self._answers if answer.number < whole]
             return self._result(whole, ends_at=None) if whole > self._first else None
@@ -191,7 +229,7 @@ class _Report:
             lost_frames=lost,
             num_frames=ends_at,
         )
-        self._first, self._answers = stop_segment, []
+        self._first, self._answers, self._confirmed = stop_segment, [], 0
         return Result(span=span, trace=self._recorder.take())
 
 
@@ -221,8 +259,9 @@ def segments_of_task(
 
 def main() -> None:
     """Run as the module docstring says."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal: the parent decides
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in PARENT_DECIDES:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENT_DECIDES)
     use_one_opencv_thread()
     pipe = Pipe(int(sys.argv[1]))
     setup = pipe.recv()

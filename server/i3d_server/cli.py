@@ -41,6 +41,7 @@ def serve(
 ) -> None:
     """Serve the model repository with the real Triton on this machine, without Docker."""
     from i3d_server.launcher import serving
+    from i3d_server.region_sweep import sweeping_regions
     from i3d_server.triton_process import Ports
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -49,7 +50,8 @@ def serve(
     try:
         with serving(repository, ports=ports, models=names, verbose=verbose) as served:
             click.echo(_summary(served))
-            served.triton.wait()
+            with sweeping_regions(served.triton.address):
+                served.triton.wait()
     except KeyboardInterrupt:
         click.echo("stopped")
 
