@@ -10,7 +10,7 @@ from i3d_export.precision import Precision
 def every_precision(profile: str, repository: Path) -> dict[Precision, ExportedModel]:
     """Export FP32, INT8 (kinetics400: with the gate's full evidence) and FP16 (a few windows).
 
-    FP16 is slow on most processors; benchmarks/results/agreement.json has its full comparison.
+    FP16 is slow on most processors; docs/precisions.md has its full comparison.
     """
     random_head = profile == "homecage9"
     full = export_models(
