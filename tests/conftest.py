@@ -10,19 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from i3d_bench.number_network import numbered_picture
+
 settings.register_profile("any_machine", deadline=None, derandomize=True)
 settings.load_profile("any_machine")
 
 MakeVideo = Callable[..., Path]
-
-
-def numbered_picture(number: int, *, width: int, height: int) -> np.ndarray:
-    """Draw a number as 16 bits, black or white, in 4 × 4 blocks: (height, width, 3) uint8 RGB."""
-    bits = [(number >> bit) & 1 for bit in range(16)]
-    blocks = np.array(bits, np.uint8).reshape(4, 4) * 200 + 28
-    rows = np.arange(height) * 4 // height
-    columns = np.arange(width) * 4 // width
-    return np.repeat(blocks[rows][:, columns, np.newaxis], 3, axis=2)
 
 
 def read_number(picture: np.ndarray) -> int:
