@@ -54,7 +54,7 @@ class Recording:
             if video.timestamps is None:
                 return f"{video.path}: its timestamps cannot be used to enter it in the middle"
         if len(self.key_frames) <= 1:
-            return f"{self.videos[0].path}: its only key frame is the first"
+            return f"{self.videos[0].path}: a decoder can enter it at no key frame but the first"
         return None
 
     @property

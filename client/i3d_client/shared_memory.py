@@ -78,6 +78,12 @@ def _prefix() -> str:
     return f"{_PREFIX}{hashlib.sha256(place.encode()).hexdigest()[:8]}-"
 
 
+def dead_regions() -> list[str]:
+    """Return the names of regions in this /dev/shm whose owners are gone."""
+    names = (path.name for path in _FOLDER.glob(f"{_prefix()}*"))
+    return [name for name in names if _is_dead(name, remove=False)]
+
+
 async def remove_dead_regions(connection: Connection) -> None:
     """Remove the regions whose owners are gone from this host and from the server."""
     try:
@@ -94,8 +100,8 @@ async def remove_dead_regions(connection: Connection) -> None:
                     await connection.unregister_region(name)
 
 
-def _is_dead(name: str) -> bool:
-    """Whether the region has no owner; if so, its file is gone afterwards."""
+def _is_dead(name: str, *, remove: bool = True) -> bool:
+    """Whether the region has no owner; if so, and if it is to, its file is gone afterwards."""
     path = _FOLDER / name
     try:
         file = os.open(path, os.O_RDWR)
@@ -105,7 +111,8 @@ def _is_dead(name: str) -> bool:
         return False  # another user's
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
+        if remove:
+            path.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     finally:

@@ -30,6 +30,7 @@ from i3d_client.timestamps import TimestampCollector, Timestamps
 
 _PROBED_FRAMES = 32
 _CHECKED_EVERY = 1000
+_REORDERED_S = 2  # more than a decoder's order and a player's differ by
 _ENTRIES = 3  # key frames to try before the start of the file
 _ROTATIONS = (0, 90, 180, 270)
 
@@ -50,7 +51,9 @@ class Video:
             are not frames of the video.
         timestamps: ``num_frames_expected`` presentation timestamps in units of ``time_base``; None
             if they cannot be trusted.
-        key_timestamps: those of the key frames; none if they cannot be trusted.
+        key_timestamps: those of the key frames; none if they cannot be trusted, and of the first
+            alone if a decoder cannot enter at others, as where the intra refresh of a live encoder
+            stands in for them.
         time_base: seconds.
         cut_short: why the file seems to end before its end; None if it does not.
         warnings: what the user should know.
@@ -209,6 +212,9 @@ def open_video(path: Path, *, check: Callable[[], None] = lambda: None) -> Video
         rate = (len(timestamps) - 1) / ((timestamps[-1] - timestamps[0]) * time_base)
     if rate is None:
         raise VideoError(f"{path}: neither usable timestamps nor a frame rate: remux the file")
+    keys = packets.key_timestamps.finish() or Timestamps()
+    if timestamps is not None and not _can_be_entered(path, keys):
+        keys = Timestamps(keys[:1])
     return Video(
         path=path,
         codec=first[0].codec,
@@ -221,7 +227,7 @@ def open_video(path: Path, *, check: Callable[[], None] = lambda: None) -> Video
         num_frames_expected=packets.count,
         num_frames_hidden=packets.hidden,
         timestamps=timestamps,
-        key_timestamps=packets.key_timestamps.finish() or Timestamps(),
+        key_timestamps=keys,
         time_base=time_base,
         cut_short=packets.cut_short(header),
         warnings=_warnings(packets, None if timestamps is not None else rate),
@@ -317,6 +323,10 @@ class Reader:
                 )
             yield frame
 
+    def can_enter(self, path: Path, entry: int) -> bool:
+        """Whether the first picture from a key frame on is that key frame's."""
+        return self._entered(path, entry) is not None
+
     def _open(self, path: Path) -> tuple[av.container.InputContainer, VideoStream]:
         if self._container is None or self._path != path:
             self.close()
@@ -332,9 +342,18 @@ class Reader:
         return _frames_or_gaps(container.demux(stream))
 
     def _entered(self, path: Path, entry: int) -> Iterator[av.VideoFrame | None] | None:
+        # Some containers, such as MPEG-TS, are searched by decoding timestamps, which come before
+        # those of presentation: then the key frame's packet is found from earlier on alone.
+        from_there = self._entered_from(path, entry, early_s=0)
+        return from_there or self._entered_from(path, entry, early_s=_REORDERED_S)
+
+    def _entered_from(
+        self, path: Path, entry: int, *, early_s: int
+    ) -> Iterator[av.VideoFrame | None] | None:
         container, stream = self._open(path)
+        early = round(early_s / (stream.time_base or Fraction(1, 1000)))
         try:
-            container.seek(entry, stream=stream)
+            container.seek(entry - early, stream=stream)
         except av.error.FFmpegError:
             return None
         frames = _frames_or_gaps(_from_packet(container.demux(stream), entry))
@@ -355,6 +374,14 @@ def _from_packet(
         if packet.dts is not None and packet.dts > entry:
             return
     yield from packets
+
+
+def _can_be_entered(path: Path, keys: Timestamps) -> bool:
+    """Whether a decoder can enter at one of a few key frames after the first."""
+    later = len(keys) - 1
+    tried = {keys[1 + later * part // 4] for part in (1, 2, 3)} if later > 0 else set()
+    with Reader() as reader:
+        return any(reader.can_enter(path, entry) for entry in sorted(tried))
 
 
 def _spare_cores() -> int:
@@ -510,7 +537,10 @@ def _frames_or_gaps(
 def _by_timestamp(
     stretch: Stretch, timestamps: NDArray[np.int64], frames: Iterator[av.VideoFrame | None]
 ) -> Iterator[av.VideoFrame | None]:
-    """Put each picture in the place of its timestamp, with None in the places left free."""
+    """Put each picture in the place of its timestamp, with None in the places left free.
+
+    After damage a decoder may give a picture late, when its place has been passed: it is lost.
+    """
     following, num_frames = 0, len(timestamps)
     first, last = int(timestamps[0]), int(timestamps[-1])
     for frame in frames:
@@ -525,6 +555,8 @@ def _by_timestamp(
             place = following
         else:
             place = int(np.searchsorted(timestamps, pts)) if pts is not None else -1
+            if pts is not None and (pts < first or timestamps[place] == pts) and place < following:
+                continue
             if not following <= place < num_frames or timestamps[place] != pts:
                 raise VideoError(
                     f"{stretch.path}: after frame {stretch.first + following - 1} comes a picture "

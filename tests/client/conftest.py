@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.client.number_network import number_contract, write_number_model
 
+from i3d_bench.number_network import number_contract, write_number_model
 from i3d_server.launcher import embedded_server
 
 NUMBER_MODELS = {

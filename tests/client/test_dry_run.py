@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from tests.client.number_network import number_contract
 from tests.conftest import MakeVideo
 
+from i3d_bench.number_network import number_contract
 from i3d_client.dry_run import DryRun, PlannedRecording, known_rate, plan, print_dry_run
 from i3d_client.errors import VideoError
 from i3d_client.inputs import Input

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.client.conftest import NUMBER_MODELS
-from tests.client.number_network import read_window
 from tests.client.test_video import damage
 from tests.conftest import MakeVideo
 from tritonclient.grpc import service_pb2
 
 import i3d_client
+from i3d_bench.number_network import read_window
 from i3d_client.contract import ModelContract
 from i3d_client.errors import (
     ContractError,
