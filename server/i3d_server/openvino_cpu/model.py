@@ -217,9 +217,9 @@ def executed_precisions(compiled: ov.CompiledModel) -> Counter[str]:
     """Count the layers that do the work by the precision that they are really executed in."""
     found: Counter[str] = Counter()
     for layer in compiled.get_runtime_model().get_ops():
-        info = layer.get_rt_info()
-        if info["layerType"].astype(str) in _COMPUTE_LAYERS:
-            found[info["runtimePrecision"].astype(str)] += 1
+        if layer.get_rt_info()["layerType"].astype(str) in _COMPUTE_LAYERS:
+            # Not "runtimePrecision": for a layer in FP32 whose weights are kept as FP16 it is f16.
+            found[layer.get_input_element_type(0).get_type_name()] += 1
     return found
 
 
