@@ -7,9 +7,10 @@ of one real clip whose packets are repeated. The model is a null model with the 
 ``homecage9`` (every frame starts a window) behind the real Triton: a simulated accelerator that
 takes no time, so that a day ends within minutes.
 
-What counts is the client, parent and workers, not Triton. Every 50 ms the memory of all its
+What counts is the client, parent and workers, not Triton. Every 50 to 100 ms the memory of all its
 processes is added up: of what is mapped from files, a process's proportional share (PSS); of what
-is its own, all; of shared memory, all, once. A worker's own peak is the kernel's (VmHWM): its
+is its own, all; of shared memory, all, once (each worker has a region of its own, and what Triton
+maps of it too is not taken off). A worker's own peak is the kernel's (VmHWM): its
 resident set, with the libraries that it shares with others.
 """
 
