@@ -49,7 +49,7 @@ from i3d_bench.clips import clip
 from i3d_bench.looped import write_looped
 from i3d_bench.machine import machine_facts
 from i3d_bench.paper_pipelines import PIPELINES, PaperRun, Pipeline
-from i3d_client.contract import INPUT_FRAMES, ModelContract
+from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
 from i3d_client.geometry import use_one_opencv_thread
 from i3d_client.options import usable_cores
 from i3d_client.streaming import segments_of, stream
@@ -234,16 +234,22 @@ class _Engine:
         compiled = backend.compile_network(
             ov.Core(), model.folder / "1" / XML, precision=OPENVINO_EXECUTION["int8"]
         )
-        self._queue = backend.infer_queue(compiled)
+        self._infer = backend.infer
+        self._places = backend.Places(compiled)
         self._blank = np.zeros((1, *contract.segment_shape), np.uint8)
-        self.streams = int(compiled.get_property("NUM_STREAMS"))
+        self.streams: int = self._places.streams
 
     def run(self, segments: list[NDArray[np.uint8]], count: int) -> None:
         """Infer ``count`` segments, the given ones again and again."""
-        for number in range(count):
-            segment = segments[number % len(segments)]
-            self._queue.start_async({INPUT_FRAMES: ov.Tensor(segment, shared_memory=True)})
-        self._queue.wait_all()
+
+        def job(segment: NDArray[np.uint8]) -> Callable[[ov.InferRequest], None]:
+            return lambda request: self._infer(request, segment, [OUTPUT_PROBABILITIES])
+
+        started = [
+            self._places.start(job(segments[number % len(segments)])) for number in range(count)
+        ]
+        for future in started:
+            future.result()
 
     def probe(self) -> float:
         """Return about how many seconds a window takes."""
