@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -73,6 +74,18 @@ def classify(
     chosen = Options(server=server, model=model, out=out, workers=workers, **options)  # type: ignore[arg-type]
     run.outcomes = asyncio.run(classify_recordings(inputs, options=chosen, observer=run))
     return run
+
+
+def interrupted(*, after_frames: int, number: int = signal.SIGINT) -> Run:
+    """Return a run that gets a signal once it has done so many frames."""
+    sent: list[int] = []
+
+    def send(frames: int) -> None:
+        if frames >= after_frames and not sent:
+            sent.append(frames)
+            os.kill(os.getpid(), number)
+
+    return Run(on_advance=send)
 
 
 def command(*arguments: object) -> list[str]:
@@ -183,6 +196,12 @@ def windows_table(video: Path, *, server: str, model: str) -> bytes:
         top = top or [""] * 10
         writer.writerow([window.start_frame, window.stop_frame, *top[:2], *top])
     return table.getvalue().encode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class FixedServer:
