@@ -42,7 +42,7 @@ def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FixedServe
     ``slow`` takes its time; ``small_queue`` refuses what it cannot take at once.
     """
     repository = tmp_path_factory.mktemp("slow")
-    write_number_model(repository, "slow", SLOW, queue_delay_us=60_000)
-    write_number_model(repository, "small_queue", SLOW, max_queue_size=1)
+    write_number_model(repository, "slow", SLOW, queue_delay_us=40_000)
+    write_number_model(repository, "small_queue", SLOW, queue_delay_us=5_000, max_queue_size=1)
     with FixedServer(repository, free_port()) as server:
         yield server

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from tritonclient.grpc import InferenceServerClient, service_pb2
+
 import i3d_client
 from i3d_client.classify import Observer, classify_recordings
 from i3d_client.inputs import Input
@@ -174,11 +176,17 @@ def registered(server: str) -> set[str]:
 
 def asked(server: str, model: str) -> int:
     """Return how many segments a server has answered since it started."""
-    from tritonclient.grpc import InferenceServerClient
+    return int(_statistics(server, model).success.count)
 
+
+def failures(server: str, model: str) -> int:
+    """Return how many requests a server has refused since it started."""
+    return int(_statistics(server, model).fail.count)
+
+
+def _statistics(server: str, model: str) -> service_pb2.InferStatistics:
     with InferenceServerClient(server) as client:
-        statistics = client.get_inference_statistics(model)
-    return int(statistics.model_stats[0].inference_stats.success.count)
+        return client.get_inference_statistics(model).model_stats[0].inference_stats
 
 
 def windows_table(video: Path, *, server: str, model: str) -> bytes:

@@ -21,6 +21,7 @@ from tests.client.runs import (
     Run,
     asked,
     classify,
+    failures,
     i3d_classify,
     lives,
     registered,
@@ -175,7 +176,9 @@ def test_another_model_is_noticed_without_a_request_that_fails(
 def test_a_queue_that_is_full_or_too_slow(
     video: Path, undisturbed: dict[str, bytes], slow_server: FixedServer, tmp_path: Path
 ) -> None:
-    run = again(video, slow_server, tmp_path, model="small_queue", in_flight=16)
+    before = failures(slow_server.address, "small_queue")
+    run = again(video, slow_server, tmp_path, model="small_queue", in_flight=8)
+    assert failures(slow_server.address, "small_queue") > before
     assert not run.problems
     assert tables(tmp_path) == undisturbed
 
@@ -302,7 +305,7 @@ def test_a_full_disk_is_said_at_once_and_it_goes_on_after_room_is_made(
     full = i3d_classify(video, *options, "--out", tmp_path, preexec_fn=no_larger_files)
     assert time.monotonic() - begun < 30
     assert full.returncode == 1
-    what = "frames.csv" if journal else ".npz"
+    what = ".csv" if journal else ".npz"
     assert f"{what}: cannot be written: File too large. Choose another folder" in full.stderr
     assert "Traceback" not in full.stderr
     assert bool(spans_in(tmp_path)) == journal
@@ -337,7 +340,7 @@ def test_two_clients_and_what_a_killed_one_leaves(
     options = ["--server", slow_server.address, "--model", "slow", "--span-frames", "64"]
     options += ["--transport", "shared memory"]
     with (
-        running(video, "--out", tmp_path / "living", *options) as living,
+        running(video, "--out", tmp_path / "living", *options, "--in-flight", 1) as living,
         running(video, "--out", tmp_path / "killed", *options) as killed,
     ):
         wait_until(lambda: spans_in(tmp_path / "living") and spans_in(tmp_path / "killed"))
