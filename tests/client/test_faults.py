@@ -168,8 +168,14 @@ def test_another_model_is_noticed_without_a_request_that_fails(
         fault_server(SLOW, changes_after=12) as address,
         pytest.raises(ModelChangedError, match="no longer the one"),
     ):
-        classify([make_video(FRAMES)], server=address, model="faulty", out=tmp_path, span_frames=64)
-    kept = [tuple(map(int, path.stem.split("-"))) for path in spans_in(tmp_path)]
+        classify(
+            [make_video(FRAMES)],
+            server=address,
+            model="faulty",
+            out=tmp_path / "out",
+            span_frames=64,
+        )
+    kept = [tuple(map(int, path.stem.split("-"))) for path in spans_in(tmp_path / "out")]
     assert all(stop <= 12 for _, stop in kept)
 
 
