@@ -34,6 +34,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m i3d_bench.overlap --out benchmarks/results/overlap.json
+	$(BIN)/python -m i3d_bench.kills --out benchmarks/results/kills.json
 	$(BIN)/python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
 
 docs: setup
