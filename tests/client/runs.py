@@ -123,12 +123,16 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 def workers_of(pid: int) -> list[int]:
     """Return the worker processes of a client that live."""
+    return _children(pid, b"i3d_client.worker")
+
+
+def _children(pid: int, named: bytes) -> list[int]:
     found = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, listing.read_text().split()):
                 with contextlib.suppress(OSError):
-                    if b"i3d_client.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    if named in Path(f"/proc/{child}/cmdline").read_bytes():
                         found.append(child)
     return found
 
@@ -242,4 +246,14 @@ class FixedServer:
         supervisor = self._served.triton.process
         supervisor.kill()
         supervisor.wait()
+        self._stack.close()
+
+    def kill_stubs(self) -> None:
+        """Kill the processes that run the models; wait until Triton is ended for it."""
+        assert self._served is not None
+        supervisor = self._served.triton.process
+        (triton,) = _children(supervisor.pid, b"tritonserver")
+        for stub in _children(triton, b"stub"):
+            kill(stub)
+        supervisor.wait(30)
         self._stack.close()

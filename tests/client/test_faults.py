@@ -129,6 +129,19 @@ def test_a_server_that_is_killed_and_comes_back(
     assert not registered(slow_server.address)
 
 
+def test_a_model_whose_process_dies(
+    video: Path, undisturbed: dict[str, bytes], slow_server: FixedServer, tmp_path: Path
+) -> None:
+    def restart() -> None:
+        slow_server.kill_stubs()
+        slow_server.start()
+
+    with meanwhile(after_spans(tmp_path, restart)):
+        run = again(video, slow_server, tmp_path)
+    assert not run.problems
+    assert tables(tmp_path) == undisturbed
+
+
 @pytest.mark.parametrize("change", ["build", "contract"])
 def test_a_server_that_comes_back_with_another_model(
     video: Path,
