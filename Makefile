@@ -34,9 +34,11 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m i3d_bench.overlap --out benchmarks/results/overlap.json
+	$(BIN)/python -m i3d_bench.decode --out benchmarks/results/decode.json
 	$(BIN)/python -m i3d_bench.pipelines --out benchmarks/results/pipelines.json
 	$(BIN)/python -m i3d_bench.memory --out benchmarks/results/memory.json
 	$(BIN)/python -m i3d_bench.wire --out benchmarks/results/wire.json
+	$(BIN)/python -m i3d_bench.kills --out benchmarks/results/kills.json
 	$(BIN)/python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
 
 docs: setup

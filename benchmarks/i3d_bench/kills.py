@@ -44,7 +44,7 @@ _WORKERS = 2
 _SPAN_FRAMES = 96
 _TARGETS = {"client": 4, "worker": 4, "server": 2}
 _CLIENT_SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
-_BETWEEN_S = (0.2, 4.0)
+_BETWEEN_S = (0.5, 5.0)
 _ATTEMPTS = 200
 
 

@@ -67,7 +67,8 @@ def number_config(
         name: of the model.
         contract: as ``number_contract`` makes it.
         queue_delay_us: how long Triton waits for a fuller batch, which sets its speed.
-        max_queue_size: requests that may wait; 0 is any number. Then they wait 20 ms at most.
+        max_queue_size: requests that may wait; 0 is any number. If
+            it is set, they wait 50 ms at most.
     """
     config = ModelConfig(name=name, backend="openvino_cpu", runtime="model.py", max_batch_size=4)
     config.input.add(name="FRAMES", data_type="TYPE_UINT8", dims=contract.segment_shape)
@@ -78,7 +79,7 @@ def number_config(
     if max_queue_size:
         policy = config.dynamic_batching.default_queue_policy
         policy.max_queue_size = max_queue_size
-        policy.default_timeout_microseconds = 20_000
+        policy.default_timeout_microseconds = 50_000
     config.instance_group.add(count=1, kind="KIND_CPU")
     config.parameters["i3d"].string_value = contract.to_json()
     config.parameters["execution_precision"].string_value = "f32"

@@ -58,6 +58,9 @@ _CHANNEL_OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 5000),
 ]
+# The process that runs a model has died: out of memory, or killed. Once Triton is started again, it
+# answers.
+_STUB_DIED = re.compile(r"[Ss]tub process .*is not healthy")
 _ADDRESS = re.compile(r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})$")
 
 
@@ -324,6 +327,8 @@ class Connection:
             )
         text = f"{self.server}: {where}{message} ({code})"
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}:
+            return ServerUnavailableError(text)
+        if _STUB_DIED.search(message):
             return ServerUnavailableError(text)
         if "shared memory region" in message and "find" in message:
             return RegionUnknownError(text)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.client.runs import FixedServer, free_port
 
 from i3d_bench.number_network import number_contract, write_number_model
 from i3d_server.launcher import embedded_server
@@ -29,3 +30,19 @@ def server(number_repository: Path) -> Iterator[str]:
     """Address of a Triton that serves ``NUMBER_MODELS``."""
     with embedded_server(repository=number_repository) as address:
         yield address
+
+
+SLOW = number_contract(clip_frames=16, stride=1, windows=8)
+
+
+@pytest.fixture(scope="session")
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FixedServer]:
+    """A Triton that may be killed and started again. All its models are one network.
+
+    ``slow`` takes its time; ``small_queue`` refuses what it cannot take at once.
+    """
+    repository = tmp_path_factory.mktemp("slow")
+    write_number_model(repository, "slow", SLOW, queue_delay_us=40_000)
+    write_number_model(repository, "small_queue", SLOW, queue_delay_us=5_000, max_queue_size=1)
+    with FixedServer(repository, free_port()) as server:
+        yield server

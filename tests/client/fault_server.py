@@ -13,8 +13,15 @@ from i3d_client.contract import ModelContract
 
 class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
     def __init__(
-        self, contract: ModelContract, *, ready: bool, shape: tuple[int, ...] | None, carries: bool
+        self,
+        contract: ModelContract,
+        *,
+        ready: bool,
+        shape: tuple[int, ...] | None,
+        carries: bool,
+        changes_after: int | None,
     ) -> None:
+        self.left = changes_after
         self.contract = contract
         self.ready = ready
         self.carries = carries
@@ -43,11 +50,15 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         response.config.name = "faulty"
         if self.carries:
             response.config.parameters["i3d"].string_value = self.contract.to_json()
+        if self.left is not None and self.left <= 0:
+            response.config.parameters["i3d_build"].string_value = '{"graph":"another"}'
         return response
 
     def ModelInfer(  # noqa: N802
         self, _request: object, _context: object
     ) -> service_pb2.ModelInferResponse:
+        if self.left is not None:
+            self.left -= 1
         values = np.zeros(self.shape, np.float32)
         response = service_pb2.ModelInferResponse(model_name="faulty", model_version="1")
         response.outputs.add(name="PROBABILITIES", datatype="FP32", shape=values.shape)
@@ -62,6 +73,7 @@ def fault_server(
     ready: bool = True,
     shape: tuple[int, ...] | None = None,
     carries: bool = True,
+    changes_after: int | None = None,
 ) -> Iterator[str]:
     """Serve one model, ``faulty``; yield ``HOST:PORT``.
 
@@ -70,9 +82,12 @@ def fault_server(
         ready: what it says of itself.
         shape: of the probabilities it answers; None for the right one.
         carries: whether its configuration has the contract.
+        changes_after: requests after which it is another model; None is never.
     """
     server = grpc.server(futures.ThreadPoolExecutor(4))
-    faulty = _Faulty(contract, ready=ready, shape=shape, carries=carries)
+    faulty = _Faulty(
+        contract, ready=ready, shape=shape, carries=carries, changes_after=changes_after
+    )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(faulty, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

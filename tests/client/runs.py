@@ -6,12 +6,15 @@ import csv
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from tritonclient.grpc import InferenceServerClient, service_pb2
 
 import i3d_client
 from i3d_client.classify import Observer, classify_recordings
@@ -75,6 +78,18 @@ def classify(
     return run
 
 
+def interrupted(*, after_frames: int, number: int = signal.SIGINT) -> Run:
+    """Return a run that gets a signal once it has done so many frames."""
+    sent: list[int] = []
+
+    def send(frames: int) -> None:
+        if frames >= after_frames and not sent:
+            sent.append(frames)
+            os.kill(os.getpid(), number)
+
+    return Run(on_advance=send)
+
+
 def command(*arguments: object) -> list[str]:
     return [*I3D, "classify", *map(str, arguments)]
 
@@ -108,12 +123,16 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 def workers_of(pid: int) -> list[int]:
     """Return the worker processes of a client that live."""
+    return _children(pid, b"i3d_client.worker")
+
+
+def _children(pid: int, named: bytes) -> list[int]:
     found = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, listing.read_text().split()):
                 with contextlib.suppress(OSError):
-                    if b"i3d_client.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    if named in Path(f"/proc/{child}/cmdline").read_bytes():
                         found.append(child)
     return found
 
@@ -161,11 +180,17 @@ def registered(server: str) -> set[str]:
 
 def asked(server: str, model: str) -> int:
     """Return how many segments a server has answered since it started."""
-    from tritonclient.grpc import InferenceServerClient
+    return int(_statistics(server, model).success.count)
 
+
+def failures(server: str, model: str) -> int:
+    """Return how many requests a server has refused since it started."""
+    return int(_statistics(server, model).fail.count)
+
+
+def _statistics(server: str, model: str) -> service_pb2.InferStatistics:
     with InferenceServerClient(server) as client:
-        statistics = client.get_inference_statistics(model)
-    return int(statistics.model_stats[0].inference_stats.success.count)
+        return client.get_inference_statistics(model).model_stats[0].inference_stats
 
 
 def windows_table(video: Path, *, server: str, model: str) -> bytes:
@@ -183,6 +208,12 @@ def windows_table(video: Path, *, server: str, model: str) -> bytes:
         top = top or [""] * 10
         writer.writerow([window.start_frame, window.stop_frame, *top[:2], *top])
     return table.getvalue().encode()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class FixedServer:
@@ -215,4 +246,14 @@ class FixedServer:
         supervisor = self._served.triton.process
         supervisor.kill()
         supervisor.wait()
+        self._stack.close()
+
+    def kill_stubs(self) -> None:
+        """Kill the processes that run the models; wait until Triton is ended for it."""
+        assert self._served is not None
+        supervisor = self._served.triton.process
+        (triton,) = _children(supervisor.pid, b"tritonserver")
+        for stub in _children(triton, b"stub"):
+            kill(stub)
+        supervisor.wait(30)
         self._stack.close()
