@@ -32,6 +32,7 @@ from i3d_client.work import Outcome, Work, prepare
 
 INTERRUPTED = 130
 _STARTS = 3
+_BYTES_A_WORKER = 2_000_000
 _STOP_WITHIN_S = 5.0
 _END_WITHIN_S = 1.5  # after the second signal
 _TIDY_WITHIN_S = 1.0
@@ -152,7 +153,10 @@ class _Run:
     async def run(self) -> list[Outcome]:
         with _handling_signals(self._interrupt):
             try:
-                self._pool.start_one()
+                # Starting takes as long as opening a video; a short one needs no second worker.
+                for _ in range(1 + self._bytes_named() // _BYTES_A_WORKER):
+                    if self._pool.start_one() is None:
+                        break
                 while len(self._outcomes) < len(self._inputs) and not self._interrupted:
                     self._assign()
                     self._handle(*await self._pool.events.get())
@@ -166,6 +170,11 @@ class _Run:
             self._outcomes.get(given) or Outcome(given=given, state="interrupted")
             for given in self._inputs
         ]
+
+    def _bytes_named(self) -> int:
+        """Size of all files, in bytes; of those that are there."""
+        files = (path for given in self._inputs for path in given.files)
+        return sum(path.stat().st_size for path in files if path.exists())
 
     async def open_all(self, model: Model, contract: ModelContract) -> None:
         """Open recordings, a few ahead of the workers."""
