@@ -61,7 +61,7 @@ CONTRACT = ModelContract(
     trained_fps=25.0,
 )
 INFERENCE_OVER_DECODING = {"decoding_bound": 0.5, "equal": 1.0, "inference_bound": 2.0}
-ALLOWED = 1.08
+WANTED = 1.08
 _TASK_FRAMES = 1024
 _IN_FLIGHT = 4
 
@@ -117,7 +117,7 @@ def measure(*, seconds: float, repeats: int) -> dict[str, Any]:
             figures["classify_over_longer_alone"]["median"] for figures in settings.values()
         ),
         "equal_classify_over_longer_alone": equal["classify_over_longer_alone"]["median"],
-        "allowed_classify_over_longer_alone": ALLOWED,
+        "wanted_classify_over_longer_alone": WANTED,
         "naive_seconds": round(naive_s, 3),
         "decoding_alone_in_one_process_seconds": round(one_process_s, 3),
         "naive_over_sum": round(
