@@ -1,6 +1,7 @@
 # Two commands do all the set-up: `make demo` and `make test`.
 #   make demo [VIDEO=path]   classify a video on this machine, from nothing
 #   make test                the tests
+#   make test-faults         kills, interruptions, servers that fail: minutes more
 #   make test-full           the shipped networks at every precision: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
@@ -10,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
 
-.PHONY: demo test test-full lint format bench docs setup clean
+.PHONY: demo test test-faults test-full lint format bench docs setup clean
 
 demo: setup
 	$(BIN)/i3d export kinetics400
@@ -18,6 +19,9 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest
+
+test-faults: setup
+	$(BIN)/pytest -m faults
 
 test-full: setup
 	$(BIN)/pytest -m full_size

@@ -45,6 +45,8 @@ from i3d_client.shared_memory import Region, dead_regions
 from i3d_client.triton import Connection
 from i3d_server.region_sweep import sweeping_regions
 
+pytestmark = pytest.mark.faults
+
 FRAMES = 400
 GIVEN = {"model": "slow", "workers": 2, "in_flight": 2, "span_frames": 64}
 

@@ -28,6 +28,8 @@ from tests.conftest import write_video
 
 from i3d_client.journal import OutputLock
 
+pytestmark = pytest.mark.faults
+
 FRAMES = 600
 ADVANCE = 8
 MODEL = "slow"
