@@ -7,7 +7,8 @@ import json
 import resource
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -398,18 +399,22 @@ def test_a_new_start_takes_the_old_run_away_first(tmp_path: Path) -> None:
     assert (tmp_path / "frames.csv").read_bytes() == before
 
 
-@pytest.fixture
-def little_room() -> Iterator[Callable[[int], None]]:
-    """Limit the size of the files that this process may write, as a full disk does."""
+@contextmanager
+def little_room(size: int) -> Iterator[None]:
+    """Limit the size of the files that this process may write, as a full disk does.
+
+    For no longer than it takes: what pytest prints may go to a file, too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("size", [10, 30_000])
-def test_a_full_disk_is_one_error_and_leaves_no_half(
-    tmp_path: Path, size: int, little_room: Callable[[int], None]
-) -> None:
+def test_a_full_disk_is_one_error_and_leaves_no_half(tmp_path: Path, size: int) -> None:
     model = contract(stride=1)
     grid = grid_of(2_000, model)
     spans = cut_spans(
@@ -418,14 +423,16 @@ def test_a_full_disk_is_one_error_and_leaves_no_half(
         probabilities=few_values(0, grid.count, len(LABELS)),
         scored=np.ones(grid.count, bool),
     )
-    little_room(size)
-    with pytest.raises(OutputError, match=r"cannot be written: File too large\. Choose") as caught:
+    with (
+        pytest.raises(OutputError, match=r"cannot be written: File too large\. Choose") as caught,
+        little_room(size),
+    ):
         write_tables(
             tmp_path, spans=lambda: iter(spans), grid=grid, times_s=seconds, contract=model
         )
     assert str(tmp_path / "windows.csv") in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OutputError, match=r"run\.json: cannot be written"):
+    with pytest.raises(OutputError, match=r"run\.json: cannot be written"), little_room(size):
         write_run(tmp_path, {"problems": ["long"] * size})
     assert list(tmp_path.iterdir()) == []
 
