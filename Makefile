@@ -2,7 +2,7 @@
 #   make demo [VIDEO=path]   classify a video on this machine, from nothing
 #   make test                the tests
 #   make test-faults         kills, interruptions, servers that fail: minutes more
-#   make test-full           the shipped networks at every precision: minutes more
+#   make test-full           shipped networks at every precision, every size: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
 #   make docs                put the measured figures into the pages

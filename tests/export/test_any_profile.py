@@ -39,6 +39,7 @@ def write_profile(folder: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.full_size
 def test_odd_shapes_export_and_serve(tmp_path: Path, published: Path) -> None:
     for name in ODD_PROFILES:
         export_models(
