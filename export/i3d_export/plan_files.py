@@ -102,7 +102,7 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time build in a folder, where its file system can lock folders."""
+    """Let one process at a time work in a folder, where its file system can lock folders."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):

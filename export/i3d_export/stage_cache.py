@@ -3,7 +3,8 @@
 A stage is a function from files to files. Its key is the SHA-256 of everything that decides its
 result: the hashes of its input files, its parameters, the versions of the tools, and the source
 of the modules that do the work. A result is written aside and moved into place in one step, so
-another process sees all of it or nothing; its files' hashes are checked whenever it is used.
+another process sees all of it or nothing; its files' hashes are checked whenever it is used. Of
+two processes that want it at once, the second waits for the first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import platformdirs
 
 from i3d_export.errors import ExportError
+from i3d_export.plan_files import locked
 
 RECORD = "stage.json"
 Figures = Mapping[str, Any]
@@ -107,7 +109,7 @@ def run(stage: Stage, *, cache: Path) -> StageResult:
     record = _usable_record(folder, stage)
     reused = record is not None
     if record is None:
-        record = _compute(stage, key, folder)
+        record, reused = _compute_once(stage, key, folder)
     return StageResult(
         name=stage.name,
         folder=folder,
@@ -146,14 +148,30 @@ def _usable_record(folder: Path, stage: Stage) -> dict[str, Any] | None:
     return record if whole else None
 
 
-def _compute(stage: Stage, key: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _compute_once(
+    stage: Stage, key: Mapping[str, Any], folder: Path
+) -> tuple[dict[str, Any], bool]:
+    """Return the record, and whether another process made the result in the meantime."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder.parent, error) from error
+    with locked(folder.parent):
+        record = _usable_record(folder, stage)
+        return (record, True) if record else (_compute(stage, key, folder), False)
+
+
+def _unwritable(folder: Path, error: OSError) -> ExportError:
+    return ExportError(
+        f"the cache {folder} cannot be written: {error}. Name another with I3D_CACHE"
+    )
+
+
+def _compute(stage: Stage, key: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    try:
         aside = Path(tempfile.mkdtemp(prefix=".aside-", dir=folder.parent))
     except OSError as error:
-        raise ExportError(
-            f"the cache {folder.parent} cannot be written: {error}. Name another with I3D_CACHE"
-        ) from error
+        raise _unwritable(folder.parent, error) from error
     try:
         figures = stage.compute(aside)
         record = {

@@ -1,8 +1,11 @@
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from i3d_export import stage_cache
 from i3d_export.errors import ExportError
 from i3d_export.stage_cache import Stage, run
 
@@ -79,7 +82,25 @@ def test_a_stage_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "stages" / "counted").iterdir()) == []
 
 
-def test_a_result_that_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
+def test_who_comes_second_waits_for_the_first(tmp_path: Path) -> None:
+    counted = Counted()
+    second = Thread(target=lambda: run(counted.stage(), cache=tmp_path))
+
+    def compute(folder: Path) -> dict[str, int]:
+        second.start()
+        second.join(0.2)
+        assert second.is_alive()
+        return dict(counted.stage().compute(folder))
+
+    run(replace(counted.stage(), compute=compute), cache=tmp_path)
+    second.join()
+    assert counted.times == 1
+
+
+def test_a_result_that_another_process_made_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_cache, "locked", nullcontext)  # a file system without locks
     inner = Counted()
 
     def compute(folder: Path) -> dict[str, int]:

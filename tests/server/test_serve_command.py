@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,10 +34,12 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def left_behind() -> set[str]:
-    """Temporary folders and shared memory of any embedded server."""
-    folders = [Path(tempfile.gettempdir()), Path("/dev/shm")]  # noqa: S108
-    return {str(path) for folder in folders for path in folder.glob("i3d-*")}
+def shared_memory(cache: Path) -> set[Path]:
+    """The files in /dev/shm that those processes have mapped."""
+    lines = [
+        line for pid in processes(cache) for line in Path(f"/proc/{pid}/maps").read_text().split()
+    ]
+    return {Path(word) for word in lines if word.startswith("/dev/shm/i3d-")}  # noqa: S108
 
 
 class Serve:
@@ -46,6 +47,9 @@ class Serve:
 
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self.shared: set[Path] = set()
         with contextlib.ExitStack() as sockets:
             probes = [sockets.enter_context(socket.socket()) for _ in range(3)]
             for probe in probes:
@@ -59,7 +63,11 @@ class Serve:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "I3D_CACHE": str(self.cache)}
+        return {**os.environ, "I3D_CACHE": str(self.cache), "TMPDIR": str(self.temporary)}
+
+    def left(self) -> list[Path]:
+        """What is left of its temporary folders and shared memory."""
+        return [path for path in (*self.temporary.iterdir(), *self.shared) if path.exists()]
 
     def fails(self, repository: Path, *options: str) -> str:
         """Run the command, which must fail with a message and leave nothing; return it."""
@@ -94,6 +102,9 @@ class Serve:
                     line = process.stdout.readline()
                     assert line, self.output
                     self.output += line
+                self.shared = shared_memory(self.cache)
+                assert self.shared
+                assert self.left()
                 yield process
             finally:
                 process.kill()
@@ -108,7 +119,6 @@ def serve(tmp_path: Path) -> Serve:
 def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing(
     serve: Serve, tiny_repository: Path, how: signal.Signals
 ) -> None:
-    before = left_behind()
     with serve.running(tiny_repository) as process:
         assert "serving tiny_fp32: OpenVINO" in serve.output
         assert "executes 4 layers in f32" in serve.output
@@ -119,17 +129,16 @@ def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing(
         os.killpg(process.pid, how)  # as a terminal does: the whole foreground group
         assert process.wait(TIMEOUT_S) == 0
     assert processes(serve.cache) == []
-    assert left_behind() <= before
+    assert serve.left() == []
     assert list((serve.cache / "logs").iterdir()) == []
 
 
 def test_a_killed_launcher_leaves_nothing(serve: Serve, tiny_repository: Path) -> None:
-    before = left_behind()
     with serve.running(tiny_repository) as process:
         process.kill()
         process.wait()
         wait_until(lambda: processes(serve.cache) == [])
-    assert left_behind() <= before
+    assert serve.left() == []
 
 
 def test_a_killed_supervisor_takes_triton_with_it_and_the_command_says_so(
