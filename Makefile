@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/i3d classify "$(VIDEO)" --embedded --model kinetics400_fp32 --out results
 
 test: setup
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-faults: setup
 	$(BIN)/pytest -m faults
