@@ -13,8 +13,9 @@ does it once a recording, and it must not be that these clips are short.
 
 How much is to be gained depends on how much of the time is decoding, which both sides share: where
 pictures move as in a film, decoding alone is nearly what OpenCV's reader takes, and even nothing
-else at all would gain little (``bound_over_opencv``). So the targets are for video of cages
-(``--video``); of the two films that this project always has, the figures stand beside them.
+else at all would gain little (``bound_over_opencv``). So the targets are for video of cages: one
+that is drawn (a camera that stands still, without noise, and one thing that moves) and those named
+with ``--video``. Of the two films that this project always has, the figures stand beside them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -46,6 +47,7 @@ from i3d_client.geometry import Geometry, use_one_opencv_thread
 from i3d_client.video import DecodeCounts, Video, decode, open_video
 
 COMPARED_FRAMES = 100
+_CAGE_FRAMES = 300
 ALLOWED_MEAN_DIFFERENCE = 1.5  # grey levels; docs/decisions.md, "Colour"
 FILMS = ("bigbuckbunny_640x480", "bikes_640x272")
 LEAST_OVER_OPENCV = {"4:2:0": 1.3, "4:4:4": 2.3}
@@ -113,6 +115,7 @@ def measure(*, videos: list[Path], num_frames: int, repeats: int) -> dict[str, A
 def _clips(videos: list[Path], folder: Path, num_frames: int) -> dict[str, Path]:
     encoded = _encode(clip("bigbuckbunny.mp4"), folder / "encoded.mp4", size=(640, 480))
     clips = dict(zip(FILMS, (encoded, clip("bikes.mp4")), strict=True))
+    clips["drawn_cage_640x480"] = _draw_cage(encoded, folder / "drawn.mp4")
     for video in videos:
         clips[video.stem] = video
         if _subsampling(open_video(video).pixel_format) != "4:2:0":
@@ -127,12 +130,43 @@ def _clips(videos: list[Path], folder: Path, num_frames: int) -> dict[str, Path]
 
 def _encode(source: Path, path: Path, *, size: tuple[int, int] | None = None) -> Path:
     """Encode a video as H.264 4:2:0, 30 frames/s, with the encoder's default quality."""
-    with av.open(str(source)) as reader, av.open(str(path), "w") as writer:
-        stream = writer.add_stream("libx264", rate=30)
+    with av.open(str(source)) as reader:
         width, height = size or (reader.streams.video[0].width, reader.streams.video[0].height)
+        return _write(
+            path,
+            width,
+            height,
+            (
+                frame.reformat(width=width, height=height, format="yuv420p")
+                for frame in reader.decode(video=0)
+            ),
+        )
+
+
+def _draw_cage(source: Path, path: Path) -> Path:
+    """Draw a dark ellipse that goes round before the first picture of a video."""
+    with av.open(str(source)) as reader:
+        still = next(reader.decode(video=0)).to_ndarray(format="rgb24")
+    height, width = still.shape[:2]
+
+    def picture(number: int) -> av.VideoFrame:
+        angle = 2 * np.pi * number / _CAGE_FRAMES
+        x, y = (
+            round(width * (0.5 + 0.3 * np.cos(angle))),
+            round(height * (0.5 + 0.3 * np.sin(angle))),
+        )
+        drawn = cv2.ellipse(still.copy(), (x, y), (40, 20), number, 0, 360, (40, 30, 30), -1)
+        rgb = av.VideoFrame.from_ndarray(drawn.astype(np.uint8, copy=False), format="rgb24")
+        return rgb.reformat(format="yuv420p")
+
+    return _write(path, width, height, (picture(number) for number in range(_CAGE_FRAMES)))
+
+
+def _write(path: Path, width: int, height: int, pictures: Iterable[av.VideoFrame]) -> Path:
+    with av.open(str(path), "w") as writer:
+        stream = writer.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number, frame in enumerate(reader.decode(video=0)):
-            picture = frame.reformat(width=width, height=height, format="yuv420p")
+        for number, picture in enumerate(pictures):
             picture.pts, picture.time_base = number, Fraction(1, 30)
             writer.mux(stream.encode(picture))
         writer.mux(stream.encode())

@@ -198,6 +198,8 @@ def _tasks(recording: Recording) -> list[Task]:
         key_frames=recording.key_frames,
         frames_per_segment=CONTRACT.stride,
         span_frames=_TASK_FRAMES,
+        least_frames=_TASK_FRAMES // 8,
+        workers=usable_cores(),
     )
     ends = [span.stop_segment * CONTRACT.stride for span in spans[:-1] if span.stop_segment]
     return [

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_SPANS_LEFT_PER_WORKER = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpanResult:
@@ -60,29 +62,46 @@ def plan_spans(
     key_frames: NDArray[np.int64],
     frames_per_segment: int,
     span_frames: int,
+    least_frames: int,
+    workers: int,
 ) -> list[Span]:
     """Cut what is still to be classified into spans that begin shortly after key frames.
+
+    Towards the end they become shorter, so that no worker is left with a long one when the others
+    have none (guided self-scheduling; Polychronopoulos and Kuck, IEEE Transactions on Computers
+    C-36, 1987).
 
     Args:
         missing: ranges of segments, in order.
         key_frames: (keys,) increasing frame numbers at which a decoder may enter.
         frames_per_segment: N · stride, frames from one segment's first to the next one's.
         span_frames: how long a span should be, in frames; it may be half of that or twice.
+        least_frames: how long the last ones should be.
+        workers: that share the spans.
 
     Returns:
         Spans in order, which together cover ``missing``.
     """
-    length = max(1, round(span_frames / frames_per_segment))
+    most = max(1, round(span_frames / frames_per_segment))
+    least = min(most, max(1, round(least_frames / frames_per_segment)))
+    remaining = sum(stop - first for first, stop in missing)
     spans = []
     for first, stop in missing:
         begin = first
-        while stop - begin > length + length // 2:
+        while (
+            stop - begin
+            > (length := max(least, min(most, remaining // (_SPANS_LEFT_PER_WORKER * workers))))
+            + length // 2
+        ):
             candidates = np.arange(begin + length - length // 2, begin + length + length // 2 + 1)
             frames = candidates * frames_per_segment
             before = np.searchsorted(key_frames, frames, side="right") - 1
             keys = key_frames[np.maximum(before, 0)]
-            end = int(candidates[np.argmin(frames - keys)])
+            nearest = np.lexsort((np.abs(candidates - begin - length), frames - keys))[0]
+            end = int(candidates[nearest])
             spans.append(Span(first_segment=begin, stop_segment=end))
+            remaining -= end - begin
             begin = end
         spans.append(Span(first_segment=begin, stop_segment=stop))
+        remaining -= stop - begin
     return spans

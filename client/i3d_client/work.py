@@ -31,7 +31,7 @@ from i3d_client.windows import WindowGrid
 
 _RATE_TOLERANCE = 0.1
 _ATTEMPTS = 3
-_SPANS_PER_WORKER = 4
+_LEAST_SPAN_FRAMES = 128
 _HASHED_AT_ONCE = 1 << 20
 
 State = Literal["done", "resumed", "skipped", "failed", "interrupted"]
@@ -430,15 +430,15 @@ def _prepare(
 
 def _spans(work: Work, missing: list[tuple[int, int]]) -> list[Span]:
     """Cut so that every worker gets some, but not shorter than a group of pictures."""
-    recording, options = work.recording, work.options
-    keys = recording.key_frames
-    share = recording.num_frames / (options.workers * _SPANS_PER_WORKER)
-    group = recording.num_frames / len(keys)
+    keys = work.recording.key_frames
+    group = work.recording.num_frames // len(keys)
     return plan_spans(
         missing,
         key_frames=keys,
         frames_per_segment=work.advance,
-        span_frames=round(min(options.span_frames, max(share, group))),
+        span_frames=work.options.span_frames,
+        least_frames=max(group, _LEAST_SPAN_FRAMES),
+        workers=work.options.workers,
     )
 
 
