@@ -1,11 +1,19 @@
 """Spans cover what is missing, begin near key frames and become shorter towards the end."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from i3d_client.spans import plan_spans
+
+
+def ranges(missing: list[tuple[int, int]], **options: Any) -> list[tuple[int, int]]:
+    """Plan, and return the spans' segments."""
+    spans = plan_spans(missing, **options)
+    return [(span.first_segment, span.stop_segment or 0) for span in spans]
 
 
 @given(
@@ -26,7 +34,7 @@ def test_spans_cover_what_is_missing_and_nothing_twice(
 ) -> None:
     ordered = sorted(ends)
     missing = list(zip(ordered[::2], ordered[1::2], strict=False))
-    spans = plan_spans(
+    spans = ranges(
         missing,
         key_frames=np.arange(0, 5000 * frames_per_segment, key_every),
         frames_per_segment=frames_per_segment,
@@ -34,16 +42,16 @@ def test_spans_cover_what_is_missing_and_nothing_twice(
         least_frames=least_frames,
         workers=workers,
     )
-    covered = [n for span in spans for n in range(span.first_segment, span.stop_segment or 0)]
+    covered = [n for first, stop in spans for n in range(first, stop)]
     assert covered == [n for first, stop in missing for n in range(first, stop)]
     most = max(1, round(span_frames / frames_per_segment))
-    assert all((span.stop_segment or 0) - span.first_segment <= 2 * most for span in spans)
+    assert all(stop - first <= 2 * most for first, stop in spans)
 
 
 @pytest.mark.parametrize("workers", [2, 8])
 def test_the_last_spans_are_short(workers: int) -> None:
     """Else one worker would be busy for seconds after the others have ended."""
-    spans = plan_spans(
+    spans = ranges(
         [(0, 100_000)],
         key_frames=np.arange(0, 100_000, 10),
         frames_per_segment=1,
@@ -51,14 +59,13 @@ def test_the_last_spans_are_short(workers: int) -> None:
         least_frames=128,
         workers=workers,
     )
-    lengths = [(span.stop_segment or 0) - span.first_segment for span in spans]
-    assert lengths[0] == 4100  # the nearest key frame
-    assert max(lengths[-workers:]) <= 2 * 128
+    assert spans[0] == (0, 4100)  # the nearest key frame
+    assert all(stop - first <= 2 * 128 for first, stop in spans[-workers:])
     assert len(spans) < 25 + workers * 8
 
 
 def test_spans_begin_shortly_after_key_frames() -> None:
-    spans = plan_spans(
+    spans = ranges(
         [(0, 1000)],
         key_frames=np.arange(0, 64_000, 250),
         frames_per_segment=64,
@@ -66,5 +73,4 @@ def test_spans_begin_shortly_after_key_frames() -> None:
         least_frames=250,
         workers=1,
     )
-    after = [span.first_segment * 64 % 250 for span in spans]
-    assert max(after) < 64
+    assert max(first * 64 % 250 for first, _stop in spans) < 64
