@@ -238,7 +238,7 @@ async def _infer_from_memory(server: str, name: str, windows: int) -> None:
         model, _contract = await connection.choose_model(name)
         inference = Inference(connection, model, in_flight=_IN_FLIGHT, give_up_after_s=0)
         async with inference:
-            buffers = inference.buffers()
+            buffers = inference.buffers
 
             async def ask(share: int) -> None:
                 window = WindowRange(0, CONTRACT.clip_frames, True)

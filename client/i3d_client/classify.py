@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import sys
 import threading
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +23,17 @@ from i3d_client.errors import I3dError, OutputError, VideoError, WorkerError
 from i3d_client.inference import may_share_memory
 from i3d_client.inputs import Input
 from i3d_client.journal import OutputLock
-from i3d_client.messages import Done, Failed, Progress, Ready, Result, Setup, Stop, Trouble
+from i3d_client.messages import (
+    Decoded,
+    Done,
+    Failed,
+    Progress,
+    Ready,
+    Result,
+    Setup,
+    Stop,
+    Trouble,
+)
 from i3d_client.options import Options, usable_cores
 from i3d_client.pool import Died, Pool, Worker
 from i3d_client.shared_memory import remove_dead_regions
@@ -57,6 +69,8 @@ class Observer(Protocol):
 
 @dataclass
 class _Assignment:
+    """A span that a worker has. It may have two: answers of the older one are still to come."""
+
     work: Work
     span: Span
     done_to: int
@@ -140,7 +154,7 @@ class _Run:
         self._recorder = NO_TRACE if trace is None else Recorder("parent")
         self._works: list[Work] = []
         self._outcomes: dict[Input, Outcome] = {}
-        self._assigned: dict[Worker, _Assignment] = {}
+        self._assigned: defaultdict[Worker, deque[_Assignment]] = defaultdict(deque)
         self._finishing: set[asyncio.Task[None]] = set()
         self._open_next = asyncio.Event()
         self._failed_starts = 0
@@ -267,7 +281,7 @@ class _Run:
                 span = work.waiting.pop(0)
                 work.running += 1
                 worker.busy = True
-                self._assigned[worker] = _Assignment(work, span, span.first_segment)
+                self._assigned[worker].append(_Assignment(work, span, span.first_segment))
                 worker.send(work.task(span, all_cores=usable_cores()))
         self._open_next.set()
 
@@ -281,10 +295,12 @@ class _Run:
                 self._said_transport = True
                 self._observer.said(f"frames go to {self._options.server} by {event.transport}")
         elif isinstance(event, Progress):
-            self._assigned[worker].frames = event.frames
-            self._advance(self._assigned[worker].work)
+            self._assigned[worker][0].frames = event.frames
+            self._advance(self._assigned[worker][0].work)
         elif isinstance(event, Result):
             self._keep(worker, event)
+        elif isinstance(event, Decoded):
+            worker.busy = False
         elif isinstance(event, Done):
             self._release(worker)
         elif isinstance(event, Failed):
@@ -310,7 +326,7 @@ class _Run:
             self._finish_if_done(work)
 
     def _keep(self, worker: Worker, result: Result) -> None:
-        assignment = self._assigned[worker]
+        assignment = self._assigned[worker][0]
         with self._recorder.span("write"):
             assignment.work.keep(result.span)
         assignment.done_to = result.span.stop_segment
@@ -320,19 +336,19 @@ class _Run:
         self._advance(assignment.work)
 
     def _advance(self, work: Work) -> None:
-        now = sum(a.frames for a in self._assigned.values() if a.work is work)
+        assigned = itertools.chain.from_iterable(self._assigned.values())
+        now = sum(assignment.frames for assignment in assigned if assignment.work is work)
         self._observer.advanced(work, work.frames_before + work.frames_now + now)
 
     def _release(self, worker: Worker) -> None:
-        work = self._assigned.pop(worker).work
-        worker.busy = False
+        work = self._assigned[worker].popleft().work
         work.running -= 1
         self._finish_if_done(work)
 
     def _fail(self, worker: Worker, error: I3dError) -> None:
         if not isinstance(error, VideoError):
             raise error
-        work = self._assigned[worker].work
+        work = self._assigned[worker][0].work
         work.waiting, work.failure = [], str(error)
         self._release(worker)
 
@@ -348,28 +364,33 @@ class _Run:
             self._observer.said("the server answers again")
 
     def _replace(self, worker: Worker, reason: str) -> None:
-        """Put back the span of a worker that died; the next span starts another one."""
+        """Put back the spans of a worker that died; the next span starts another one.
+
+        Of two it was decoding the newer one, and that is the one that is held against it.
+        """
         self._pool.forget(worker)
         self._in_trouble.discard(worker)
-        assignment = self._assigned.pop(worker, None)
+        assignments = self._assigned.pop(worker, deque())
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts == _STARTS:
                 raise WorkerError(
                     f"worker processes do not start, {_STARTS} in a row: the last one {reason}"
                 )
-        if assignment is None:
-            return
-        work = assignment.work
-        work.running -= 1
-        if not worker.ready:
-            work.waiting.insert(0, assignment.span)
-            return
-        self._observer.said(f"{worker.name} {reason}; another one takes its place")
-        given_up = work.try_again(assignment.span, assignment.done_to, reason)
-        if given_up is not None:
-            self._observer.said(f"{work.given.name}: {given_up}")
-        self._finish_if_done(work)
+        if assignments and worker.ready:
+            self._observer.said(f"{worker.name} {reason}; another one takes its place")
+        for assignment in reversed(assignments):
+            work = assignment.work
+            work.running -= 1
+            given_up = work.put_back(
+                assignment.span,
+                assignment.done_to,
+                died=reason if worker.ready and assignment is assignments[-1] else None,
+            )
+            if given_up is not None:
+                self._observer.said(f"{work.given.name}: {given_up}")
+        for assignment in assignments:
+            self._finish_if_done(assignment.work)
 
     def _finish_if_done(self, work: Work) -> None:
         if work.waiting or work.running or work not in self._works:

@@ -69,7 +69,8 @@ class Inference:
         self.contract: ModelContract = model.contract
         self._connection = connection
         self._model = model
-        self._num_buffers = in_flight + Buffers.SPARE
+        self._in_flight = in_flight
+        self._buffers: Buffers | None = None
         self._wanted = transport
         self._give_up_after_s = give_up_after_s
         self._on_trouble = on_trouble
@@ -77,15 +78,15 @@ class Inference:
         self._answer_within_s = min(max(give_up_after_s, _SHORTEST_ANSWER_S), _LONGEST_ANSWER_S)
         self._in_trouble = 0
         self._region: Region | None = None
-        self._memory: list[NDArray[np.uint8]] = []
         self._registering = asyncio.Lock()
 
     async def __aenter__(self) -> Inference:
         if may_share_memory(self._connection.server, self._wanted):
             await self._share_memory()
-        if self._region is None:
-            shape = self.contract.segment_shape
-            self._memory = [np.empty(shape, np.uint8) for _ in range(self._num_buffers)]
+        if self._region is not None:
+            self._buffers = Buffers(self._region.segments)
+        else:
+            self._buffers = Buffers.for_segments(self.contract, self._in_flight)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_error: object) -> None:
@@ -101,9 +102,12 @@ class Inference:
         """What is used: ``grpc`` or ``shared memory``."""
         return "grpc" if self._region is None else "shared memory"
 
+    @property
     def buffers(self) -> Buffers:
-        """Return the memory for segments, all of it free: when none of before is in use."""
-        return Buffers(self._memory)
+        """Memory for the segments that are asked for, while the context is entered."""
+        if self._buffers is None:
+            raise RuntimeError("buffers of an Inference that was not entered")
+        return self._buffers
 
     async def ask(self, segment: Segment) -> NDArray[np.float32] | None:
         """Return the probabilities of a segment's windows; None if none of them can be scored.
@@ -217,7 +221,7 @@ class Inference:
 
     async def _share_memory(self) -> None:
         try:
-            region = Region(self.contract.segment_shape, self._num_buffers)
+            region = Region(self.contract.segment_shape, self._in_flight + Buffers.SPARE)
         except OSError as error:
             if self._wanted == "shared memory":
                 raise I3dError(f"shared memory: {error}") from error
@@ -232,7 +236,7 @@ class Inference:
                 if self._wanted == "shared memory":
                     raise
                 return
-        self._region, self._memory = region, region.segments
+        self._region = region
 
 
 def may_share_memory(server: str, transport: Transport) -> bool:

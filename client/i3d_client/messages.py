@@ -80,27 +80,35 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Frames of the current task that are classified and not yet reported."""
+    """Frames of the oldest task that are classified and not yet reported."""
 
     frames: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a part of the task, from where the part before it ended."""
+    """What came of a part of the oldest task, from where the part before it ended."""
 
     span: SpanResult
     trace: list[TraceEvent]
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """Nothing of the newest task is left to decode: the next one may be given."""
+
+
+@dataclass(frozen=True)
 class Done:
-    """The task is done, or as much of it as there was time for after ``Stop``."""
+    """The oldest task is done, or as much of it as there was time for after ``Stop``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """The task cannot be done. ``error`` says why; a ``VideoError`` concerns its video alone."""
+    """The oldest task cannot be done: a ``VideoError`` concerns its video alone.
+
+    Any other ``error`` ends the worker.
+    """
 
     error: I3dError
 

@@ -41,7 +41,7 @@ class Worker:
     Attributes:
         name: ``worker 1``, …
         ready: whether it has said that it can take tasks. It may be given one before.
-        busy: whether it has a task.
+        busy: whether it has a task to decode.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -153,7 +153,7 @@ class Pool:
         return worker
 
     def idle(self) -> Worker | None:
-        """Return a worker without a task, starting one if there may be more."""
+        """Return a worker that can take a task, starting one if there may be more."""
         free = (worker for worker in self.workers if not worker.busy)
         return next(free, None) or self.start_one()
 

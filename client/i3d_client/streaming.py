@@ -10,11 +10,12 @@ The thread decodes ahead of the requests until all buffers are full. What is hel
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,11 +98,10 @@ async def stream(
             connection, chosen, in_flight=in_flight, give_up_after_s=give_up_after_s
         )
         async with inference:
-            buffers = inference.buffers()
             segments = segments_of(
-                opened, contract=contract, counts=DecodeCounts(), buffers=buffers
+                opened, contract=contract, counts=DecodeCounts(), buffers=inference.buffers
             )
-            decoding = Decoding(segments, buffers)
+            decoding = Decoding(segments, inference.buffers)
             async with decoding, aclosing(answers_in_order(decoding, inference, in_flight)) as all_:
                 async for answer in all_:
                     for place, window in enumerate(answer.windows):
@@ -136,7 +136,10 @@ async def answers_in_order(
     pending: deque[asyncio.Task[Answer]] = deque()
     try:
         async for segment in segments:
-            pending.append(asyncio.create_task(_ask(segment, inference)))
+            asked = asyncio.create_task(_ask(segment, inference))
+            # Also of one that is cancelled before it has begun.
+            asked.add_done_callback(functools.partial(_release, segment))
+            pending.append(asked)
             while pending and (len(pending) >= in_flight or pending[0].done()):
                 yield await pending.popleft()
         while pending:
@@ -148,37 +151,46 @@ async def answers_in_order(
 
 
 async def _ask(segment: Segment, inference: Inference) -> Answer:
-    try:
-        probabilities = await inference.ask(segment)
-    finally:
-        segment.release()
+    probabilities = await inference.ask(segment)
     return Answer(number=segment.number, windows=segment.windows, probabilities=probabilities)
+
+
+def _release(segment: Segment, _asked: asyncio.Task[Answer]) -> None:
+    segment.release()
 
 
 class Decoding:
     """Takes segments from an iterator in a thread of its own, ahead of whoever takes them here.
 
-    An async iterator and context manager. The thread waits where ``buffers`` has nothing free.
+    An async iterator, and a context manager that waits for the thread's end. The thread begins at
+    once, and waits where ``buffers`` has nothing free.
 
     Args:
         segments: decodes as it is iterated.
-        buffers: what the segments lie in; closed at the end.
+        buffers: what the segments lie in; closed if this is stopped before its end.
         recorder: of when a segment was decoded, and when that had to wait.
+        on_decoded: called when nothing is left to decode.
     """
 
     def __init__(
-        self, segments: Iterator[Segment], buffers: Buffers, recorder: Recorder = NO_TRACE
+        self,
+        segments: Iterator[Segment],
+        buffers: Buffers,
+        recorder: Recorder = NO_TRACE,
+        on_decoded: Callable[[], None] = lambda: None,
     ) -> None:
         self._segments = segments
         self._buffers = buffers
         self._recorder = recorder
+        self._on_decoded = on_decoded
         self._decoded: asyncio.Queue[Segment | BaseException | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._decode, name="decode")
         self._stopped = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._decode, name="decode")
+        self._thread.start()
 
     async def __aenter__(self) -> Decoding:
-        self._thread.start()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
@@ -195,14 +207,17 @@ class Decoding:
             VideoError: decoding failed.
         """
         item = await self._decoded.get()
+        if isinstance(item, Segment) and not self._stopped:
+            return item
+        self._ended = not self._stopped
         if isinstance(item, BaseException):
             raise item
-        if item is None or self._stopped:
-            raise StopAsyncIteration
-        return item
+        raise StopAsyncIteration
 
     def stop(self) -> None:
         """End soon: what has not been taken yet is dropped."""
+        if self._ended:
+            return
         self._stopped = True
         self._buffers.close()
         self._decoded.put_nowait(None)
@@ -216,17 +231,15 @@ class Decoding:
                 self._recorder.add(
                     "decode", buffer.taken_ns, time.monotonic_ns(), segment=segment.number
                 )
-                self._put(segment)
+                self._loop.call_soon_threadsafe(self._decoded.put_nowait, segment)
                 if self._stopped:
                     break
         except BuffersClosedError:
             pass
         except BaseException as error:
             end = error
-        self._put(end)
-
-    def _put(self, item: Segment | BaseException | None) -> None:
-        self._loop.call_soon_threadsafe(self._decoded.put_nowait, item)
+        self._loop.call_soon_threadsafe(self._on_decoded)
+        self._loop.call_soon_threadsafe(self._decoded.put_nowait, end)
 
 
 def segments_of(

@@ -140,24 +140,30 @@ class Work:
         if result.num_frames is not None:
             self.recording = self.recording.with_frames_found(result.num_frames)
 
-    def try_again(self, span: Span, done_to: int, reason: str) -> str | None:
-        """Put back what is left of a span whose worker died; say so if it is given up instead."""
+    def put_back(self, span: Span, done_to: int, *, died: str | None) -> str | None:
+        """Put back what is left of a span whose worker died; say so if it is given up instead.
+
+        Args:
+            span: as it was given.
+            done_to: the segment before which results of it have come.
+            died: how the worker died, if that may be because of this span.
+        """
         if done_to > span.first_segment:
             if span.stop_segment is None:
                 done_to = self.go_back(done_to)
             span = Span(first_segment=done_to, stop_segment=span.stop_segment)
         if span.stop_segment is not None and span.first_segment >= span.stop_segment:
             return None
-        attempt = self._attempts.get(span.first_segment, 0) + 1
+        attempt = self._attempts.get(span.first_segment, 0) + (died is not None)
         self._attempts[span.first_segment] = attempt
-        if attempt < _ATTEMPTS:
+        if died is None or attempt < _ATTEMPTS:
             self.waiting.insert(0, span)
             return None
-        self.given_up.append((span.first_segment, span.stop_segment, reason))
+        self.given_up.append((span.first_segment, span.stop_segment, died))
         first, stop = self._frames_of(span.first_segment, span.stop_segment)
         return (
             f"frames {first} to {stop - 1} are given up: {_ATTEMPTS} workers in a row died there "
-            f"({reason})"
+            f"({died})"
         )
 
     def go_back(self, segment: int) -> int:

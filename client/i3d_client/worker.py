@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
 import av
@@ -22,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_client.contract import ModelContract
-from i3d_client.errors import I3dError
+from i3d_client.errors import I3dError, VideoError
 from i3d_client.geometry import to_geometry, use_one_opencv_thread
 from i3d_client.inference import Inference
 from i3d_client.messages import (
     PARENT_DECIDES,
+    Decoded,
     Done,
     Failed,
     Progress,
@@ -49,18 +51,34 @@ _CHECK_EVERY_S = 2.0
 _DRAIN_S = 3.0
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """A task that is being decoded, or has been."""
+
+    decoding: Decoding
+    report: _Report
+
+
 class _Worker:
+    """Decodes a task while the last answers of the one before are awaited.
+
+    The parent gives a task when that before it is decoded, so one thread decodes at a time.
+    """
+
     def __init__(self, pipe: Pipe, setup: Setup) -> None:
         self._pipe = pipe
         self._setup = setup
-        self._tasks: asyncio.Queue[Task | None] = asyncio.Queue()
-        self._decoding: Decoding | None = None
+        self._given: list[Task] = []
+        self._begun: asyncio.Queue[_Begun | None] = asyncio.Queue()
+        self._decodings: list[Decoding] = []
+        self._inference: Inference | None = None
         self._working: asyncio.Task[None] | None = None
         self._stopping = False
         self._readers: dict[int, Reader] = {}
         self._recorder = Recorder(setup.name) if setup.traced else NO_TRACE
 
     async def run(self) -> None:
+        """Work until the parent says ``Stop``."""
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._receive)
         async with Connection(self._setup.server, recorder=self._recorder) as connection:
             inference = Inference(
@@ -79,13 +97,19 @@ class _Worker:
 
     async def _take_tasks(self, inference: Inference) -> None:
         self._pipe.send(Ready(transport=inference.transport))
-        while (task := await self._tasks.get()) is not None:
-            try:
-                await self._classify(task, inference)
-            except I3dError as error:
-                self._pipe.send(Failed(error=error))
-            else:
-                self._pipe.send(Done())
+        self._inference = inference
+        self._begin()
+        try:
+            while not self._stopping and (begun := await self._begun.get()) is not None:
+                try:
+                    await self._classify(begun, inference)
+                except VideoError as error:
+                    self._pipe.send(Failed(error=error))
+                else:
+                    self._pipe.send(Done())
+        finally:
+            for decoding in self._decodings:
+                decoding.stop()
 
     def _receive(self) -> None:
         """Take the parent's messages as they come; without a parent, die."""
@@ -95,29 +119,42 @@ class _Worker:
                 if isinstance(message, Stop):
                     self._stop()
                 else:
-                    self._tasks.put_nowait(message)
+                    self._given.append(message)
+                    self._begin()
         except (EOFError, OSError):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def _begin(self) -> None:
+        """Begin to decode what was given, once there is memory for it."""
+        if self._inference is None or self._stopping:
+            return
+        contract, buffers = self._inference.contract, self._inference.buffers
+        for task in self._given:
+            report = _Report(task, contract, self._recorder)
+            reader = self._readers.setdefault(
+                task.codec_threads, Reader(codec_threads=task.codec_threads)
+            )
+            decoding = Decoding(
+                segments_of_task(task, contract, report.counts, reader, buffers),
+                buffers,
+                self._recorder,
+                on_decoded=lambda: self._pipe.send(Decoded()),
+            )
+            self._decodings.append(decoding)
+            self._begun.put_nowait(_Begun(decoding, report))
+        self._given.clear()
+
     def _stop(self) -> None:
         self._stopping = True
-        self._tasks.put_nowait(None)
-        if self._decoding is not None:
-            self._decoding.stop()
-            working = self._working
-            asyncio.get_running_loop().call_later(_DRAIN_S, lambda: working and working.cancel())
+        self._begun.put_nowait(None)
+        for decoding in self._decodings:
+            decoding.stop()
+        if self._working is not None:
+            asyncio.get_running_loop().call_later(_DRAIN_S, self._working.cancel)
 
-    async def _classify(self, task: Task, inference: Inference) -> None:
-        if self._stopping:
-            return
-        report = _Report(task, inference.contract, self._recorder)
-        buffers = inference.buffers()
-        reader = self._readers.setdefault(
-            task.codec_threads, Reader(codec_threads=task.codec_threads)
-        )
-        segments = segments_of_task(task, inference.contract, report.counts, reader, buffers)
-        self._decoding = Decoding(segments, buffers, self._recorder)
-        self._working = asyncio.create_task(self._ask(self._decoding, inference, report))
+    async def _classify(self, begun: _Begun, inference: Inference) -> None:
+        report = begun.report
+        self._working = asyncio.create_task(self._ask(begun.decoding, inference, report))
         ended = False
         try:
             await self._working
@@ -126,7 +163,8 @@ class _Worker:
             if not self._stopping:
                 raise
         finally:
-            self._decoding = self._working = None
+            self._working = None
+            self._decodings.remove(begun.decoding)
             rest = report.rest(ended=ended)
             if rest is not None:
                 self._pipe.send(rest)

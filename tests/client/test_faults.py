@@ -258,11 +258,12 @@ def test_a_span_on_which_three_workers_die_is_left_out_and_tried_again_later(
     frames = tables(tmp_path)["mouse.mp4/frames.csv"].decode().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in frames] == list(range(FRAMES))
     unscored = [row.endswith(",,") for row in frames]
-    assert all(unscored[:90])
-    assert not any(unscored[200:])
     (outcome,) = run.outcomes
     assert outcome.run is not None
-    assert outcome.run["frames"]["given_up"] > 0
+    given_up = outcome.run["frames"]["given_up"]
+    assert 90 < given_up < 300
+    assert all(unscored[:given_up])
+    assert not any(unscored[given_up + SLOW.clip_frames :])
     run = again(video, slow_server, tmp_path)
     assert [outcome.state for outcome in run.outcomes] == ["resumed"]
     assert not run.problems
@@ -308,7 +309,7 @@ def test_a_file_that_is_only_touched_has_not_changed(
         assert not again(video, slow_server, tmp_path).problems
 
 
-@pytest.mark.parametrize(("limit", "journal"), [(4_000, False), (20_000, True)])
+@pytest.mark.parametrize(("limit", "journal"), [(1_500, False), (20_000, True)])
 def test_a_full_disk_is_said_at_once_and_it_goes_on_after_room_is_made(
     video: Path,
     undisturbed: dict[str, bytes],
