@@ -97,7 +97,7 @@ def _dataset(
     )
 
     def read(first: int, stop: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        return _read_windows(video, contract, first, stop)
+        return read_windows(video, contract, first, stop)
 
     def reader(first: Any, stop: Any) -> Any:
         return tf.data.Dataset.from_generator(read, args=(first, stop), output_signature=signature)
@@ -118,10 +118,13 @@ def _dataset(
     return dataset.prefetch(tf.data.AUTOTUNE) if pipeline == "asynchronous" else dataset
 
 
-def _read_windows(
+def read_windows(
     video: Path, contract: ModelContract, first: int, stop: int
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield windows ``[first, stop)``, each with its number: (T, height, width, 3) uint8, RGB."""
+    """Read a video as the paper's pipelines do.
+
+    Yield windows ``[first, stop)``, each with its number: (T, height, width, 3) uint8, RGB.
+    """
     capture = cv2.VideoCapture(str(video))
     capture.set(cv2.CAP_PROP_POS_FRAMES, int(first) * contract.stride)
     try:
