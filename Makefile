@@ -38,6 +38,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m i3d_bench.overlap --out benchmarks/results/overlap.json
+	$(BIN)/python -m i3d_bench.overlap --share-cores --out benchmarks/results/overlap_shared.json
 	$(BIN)/python -m i3d_bench.decode --out benchmarks/results/decode.json
 	$(BIN)/python -m i3d_bench.pipelines --out benchmarks/results/pipelines.json
 	$(BIN)/python -m i3d_bench.memory --out benchmarks/results/memory.json

