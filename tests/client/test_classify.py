@@ -6,17 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from tests.client.conftest import NUMBER_MODELS
 from tests.client.fault_server import fault_server
+from tests.client.runs import asked, wait_until
 from tests.client.test_video import damage
 from tests.conftest import MakeVideo
 
 from i3d_bench.overlap import CONTRACT as SIMULATED
-from i3d_bench.simulated_accelerator import simulated_accelerator
+from i3d_bench.simulated_accelerator import MODEL_NAME, simulated_accelerator
 
 I3D = [sys.executable, "-m", "i3d_client"]
 
@@ -234,7 +234,7 @@ def test_ctrl_c_ends_within_seconds_and_leaves_no_half_file(
             stderr=subprocess.PIPE,
             text=True,
         )
-        time.sleep(2.5)
+        wait_until(lambda: asked(address, MODEL_NAME))
         process.send_signal(signal.SIGINT)
         _, messages = process.communicate(timeout=10)
     assert process.returncode == 130
