@@ -69,7 +69,7 @@ class Observer(Protocol):
 
 @dataclass
 class _Assignment:
-    """A span that a worker has. It may have two: answers of the older one are still to come."""
+    """A span that a worker has. Of all but the newest only answers are still to come."""
 
     work: Work
     span: Span
@@ -249,6 +249,9 @@ class _Run:
         """Handle what comes after the end; return what goes wrong."""
         if sender is not None and isinstance(event, Died):
             self._pool.forget(sender)
+        elif sender is not None and isinstance(event, Done | Failed):
+            if self._assigned[sender]:
+                self._assigned[sender].popleft()  # results after this are the next span's
         elif isinstance(event, Result | Outcome):
             try:
                 self._handle(sender, event)
@@ -274,7 +277,7 @@ class _Run:
         """Give waiting spans to idle workers, those of earlier recordings first."""
         for work in self._works:
             while work.waiting:
-                worker = self._pool.idle()
+                worker = self._pool.idle(lambda one: len(self._assigned[one]))
                 if worker is None:
                     self._open_next.set()
                     return
@@ -366,7 +369,7 @@ class _Run:
     def _replace(self, worker: Worker, reason: str) -> None:
         """Put back the spans of a worker that died; the next span starts another one.
 
-        Of two it was decoding the newer one, and that is the one that is held against it.
+        One of them may be why it died: the newest if that was being decoded, else the oldest.
         """
         self._pool.forget(worker)
         self._in_trouble.discard(worker)
@@ -379,13 +382,14 @@ class _Run:
                 )
         if assignments and worker.ready:
             self._observer.said(f"{worker.name} {reason}; another one takes its place")
+        suspect = assignments[-1 if worker.busy else 0] if assignments and worker.ready else None
         for assignment in reversed(assignments):
             work = assignment.work
             work.running -= 1
             given_up = work.put_back(
                 assignment.span,
                 assignment.done_to,
-                died=reason if worker.ready and assignment is assignments[-1] else None,
+                died=reason if assignment is suspect else None,
             )
             if given_up is not None:
                 self._observer.said(f"{work.given.name}: {given_up}")

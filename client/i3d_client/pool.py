@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 
@@ -152,10 +153,13 @@ class Pool:
         self.workers.append(worker)
         return worker
 
-    def idle(self) -> Worker | None:
-        """Return a worker that can take a task, starting one if there may be more."""
+    def idle(self, load: Callable[[Worker], int]) -> Worker | None:
+        """Return the worker with the least load that can take a task.
+
+        One is started if none can, and there may be more.
+        """
         free = (worker for worker in self.workers if not worker.busy)
-        return next(free, None) or self.start_one()
+        return min(free, key=load, default=None) or self.start_one()
 
     def forget(self, worker: Worker) -> None:
         """Take one that has died from the list."""

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_client.contract import ModelContract
+from i3d_client.errors import VideoError
 from i3d_client.geometry import to_geometry
 from i3d_client.inference import Inference
 from i3d_client.options import DEFAULT_GIVE_UP_AFTER_S, DEFAULT_IN_FLIGHT, default_server
@@ -169,7 +170,7 @@ class Decoding:
         segments: decodes as it is iterated.
         buffers: what the segments lie in; closed if this is stopped before its end.
         recorder: of when a segment was decoded, and when that had to wait.
-        on_decoded: called when nothing is left to decode.
+        on_decoded: called when nothing is left to decode, or no more of this video can be.
     """
 
     def __init__(
@@ -238,7 +239,8 @@ class Decoding:
             pass
         except BaseException as error:
             end = error
-        self._loop.call_soon_threadsafe(self._on_decoded)
+        if end is None or isinstance(end, VideoError):
+            self._loop.call_soon_threadsafe(self._on_decoded)
         self._loop.call_soon_threadsafe(self._decoded.put_nowait, end)
 
 

@@ -9,10 +9,13 @@ when its parent says ``Stop`` or is gone. Frames stay here; only results go back
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -79,7 +82,9 @@ class _Worker:
 
     async def run(self) -> None:
         """Work until the parent says ``Stop``."""
-        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._receive)
+        loop = asyncio.get_running_loop()
+        # In a thread, so that the parent can always send: both may have much to say at a time.
+        threading.Thread(target=self._listen, args=(loop,), name="listen", daemon=True).start()
         async with Connection(self._setup.server, recorder=self._recorder) as connection:
             inference = Inference(
                 connection,
@@ -108,21 +113,31 @@ class _Worker:
                 else:
                     self._pipe.send(Done())
         finally:
+            self._stopping = True
             for decoding in self._decodings:
                 decoding.stop()
 
-    def _receive(self) -> None:
-        """Take the parent's messages as they come; without a parent, die."""
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Pass the parent's messages on as they come; without a parent, die."""
         try:
-            while self._pipe.poll():
+            while True:
                 message = self._pipe.recv()
-                if isinstance(message, Stop):
-                    self._stop()
-                else:
-                    self._given.append(message)
-                    self._begin()
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._receive, message)
         except (EOFError, OSError):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _receive(self, message: Task | Stop) -> None:
+        if isinstance(message, Stop):
+            self._stop()
+            return
+        self._given.append(message)
+        try:
+            self._begin()
+        except Exception:  # in a callback it would only be logged
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
 
     def _begin(self) -> None:
         """Begin to decode what was given, once there is memory for it."""

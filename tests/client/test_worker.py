@@ -2,10 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
+import pytest
 from tests.client.conftest import SLOW
-from tests.client.runs import FixedServer, classify, i3d_classify, tables, windows_table
+from tests.client.runs import FixedServer, Run, classify, i3d_classify, tables, windows_table
 from tests.conftest import MakeVideo
+
+from i3d_client.classify import _Assignment, _Run
+from i3d_client.errors import VideoError
+from i3d_client.messages import Done, Failed, Result
+from i3d_client.options import Options
+from i3d_client.pool import Worker
+from i3d_client.spans import Span, SpanResult
 
 SPAN_FRAMES = 128
 SEGMENTS_A_SPAN = SPAN_FRAMES // (SLOW.windows_per_segment * SLOW.stride)
@@ -43,3 +53,39 @@ def test_videos_that_fail_leave_their_memory_to_the_next(
     assert tables(tmp_path / "out")["good.mp4/windows.csv"] == windows_table(
         good, server=server, model="every_frame"
     )
+
+
+class Kept:
+    """Stands for the recording of a span: takes results and does nothing else."""
+
+    frames_before = frames_now = 0
+
+    def __init__(self) -> None:
+        self.results: list[SpanResult] = []
+
+    def keep(self, result: SpanResult) -> None:
+        self.results.append(result)
+
+
+@pytest.mark.parametrize("end", [Done(), Failed(error=VideoError("cut"))], ids=["done", "failed"])
+def test_what_comes_after_the_end_of_a_run_goes_to_its_own_recording(
+    end: Done | Failed, tmp_path: Path
+) -> None:
+    """A span ends and the next one is answered between the last event that was handled and Stop."""
+    run = _Run([], cast("Any", None), Options(out=tmp_path), Run(), None)
+    first, second = Kept(), Kept()
+    worker = Worker.__new__(Worker)
+    for work in (first, second):
+        span = Span(first_segment=0, stop_segment=1)
+        run._assigned[worker].append(_Assignment(cast("Any", work), span, 0))
+    result = SpanResult(
+        first_segment=0,
+        stop_segment=1,
+        probabilities=np.zeros((1, 2), np.float32),
+        scored=np.ones(1, bool),
+        decoded=16,
+        lost_frames=np.empty(0, np.int64),
+    )
+    assert run._keep_last(worker, end) is None
+    assert run._keep_last(worker, Result(span=result, trace=[])) is None
+    assert (first.results, second.results) == ([], [result])
