@@ -72,7 +72,8 @@ def test_what_comes_after_the_end_of_a_run_goes_to_its_own_recording(
     end: Done | Failed, tmp_path: Path
 ) -> None:
     """A span ends and the next one is answered between the last event that was handled and Stop."""
-    run = _Run([], cast("Any", None), Options(out=tmp_path), Run(), None)
+    options = Options(server="", model=None, out=tmp_path, workers=1)
+    run = _Run([], cast("Any", None), options, Run(), None)
     first, second = Kept(), Kept()
     worker = Worker.__new__(Worker)
     for work in (first, second):
