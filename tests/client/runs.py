@@ -183,11 +183,6 @@ def asked(server: str, model: str) -> int:
     return int(_statistics(server, model).success.count)
 
 
-def failures(server: str, model: str) -> int:
-    """Return how many requests a server has refused since it started."""
-    return int(_statistics(server, model).fail.count)
-
-
 def _statistics(server: str, model: str) -> service_pb2.InferStatistics:
     with InferenceServerClient(server) as client:
         return client.get_inference_statistics(model).model_stats[0].inference_stats
