@@ -94,7 +94,7 @@ def measure(
 
 
 def _compared(short: dict[str, Any], long: dict[str, Any]) -> dict[str, Any]:
-    ratio = round(long["peak_mb"] / short["peak_mb"], 3)
+    ratio = round(long["peak_mb"] / short["peak_mb"], 4)
     worker = max(long["largest_worker_peak_mb"], short["largest_worker_peak_mb"])
     return {
         "long_over_short": ratio,
