@@ -1,6 +1,9 @@
 """A worker decodes its next span while it waits for the last answers of the one before."""
 
+import asyncio
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +18,9 @@ from i3d_client.errors import VideoError
 from i3d_client.messages import Done, Failed, Result
 from i3d_client.options import Options
 from i3d_client.pool import Worker
+from i3d_client.segments import Buffers, Segment
 from i3d_client.spans import Span, SpanResult
+from i3d_client.streaming import Decoding
 
 SPAN_FRAMES = 128
 SEGMENTS_A_SPAN = SPAN_FRAMES // (SLOW.windows_per_segment * SLOW.stride)
@@ -90,3 +95,31 @@ def test_what_comes_after_the_end_of_a_run_goes_to_its_own_recording(
     assert run._keep_last(worker, end) is None
     assert run._keep_last(worker, Result(span=result, trace=[])) is None
     assert (first.results, second.results) == ([], [result])
+
+
+@pytest.mark.parametrize(
+    ("error", "called"),
+    [(None, True), (VideoError("cut"), True), (MemoryError("full"), False)],
+    ids=str,
+)
+def test_a_worker_that_is_about_to_die_does_not_ask_for_a_task(
+    error: Exception | None, called: bool
+) -> None:
+    buffers = Buffers.for_segments(SLOW, 1)
+    calls: list[bool] = []
+
+    def segments() -> Iterator[Segment]:
+        yield from ()
+        if error is not None:
+            raise error
+
+    async def decode() -> None:
+        decoding = Decoding(segments(), buffers, on_decoded=lambda: calls.append(True))
+        with contextlib.suppress(VideoError, MemoryError):
+            async with decoding:
+                async for _ in decoding:
+                    raise AssertionError
+
+    asyncio.run(decode())
+    assert bool(calls) == called
+    buffers.take().release()  # they are not closed for the next task
