@@ -30,6 +30,7 @@ from i3d_client.contract import Colour, ModelContract
 
 _KR, _KB = 0.299, 0.114  # BT.601: Y = KR·R + (1 − KR − KB)·G + KB·B
 _MPEG_RANGE, _JPEG_RANGE = 1, 2
+_MOVED = 1 / 32
 _ROTATIONS = {
     90: cv2.ROTATE_90_COUNTERCLOCKWISE,
     180: cv2.ROTATE_180,
@@ -223,50 +224,48 @@ class _Cut:
 
     Attributes:
         start, stop: of the plane.
-        factor: by which they are scaled.
         scaled: how many they become.
         kept: of those.
     """
 
     start: int
     stop: int
-    factor: float
     scaled: int
     kept: slice
 
+    @property
+    def halves(self) -> bool:
+        """Whether two become one."""
+        return self.stop - self.start == 2 * self.scaled
+
 
 def _cut(source: int, scaled: int, kept: slice) -> _Cut:
-    """Find a part of a plane from which ``kept`` comes out, bit for bit, as from the whole plane.
+    """Find the smallest part of a plane from which ``kept`` comes out as from the whole plane.
 
-    The part must begin where the sampling positions repeat, which is every ``scaled / gcd``
-    pixels, and then OpenCV's weights must be the same in spite of its rounding.
+    A part becomes a whole number of pixels, so its scale need not be quite that of the whole:
+    allowed is what moves no sampling position by more than ``_MOVED`` pixels of the plane. The
+    whole plane moves none.
     """
-    factor = scaled / source
-    period = scaled // math.gcd(source, scaled)
-    first = kept.start // period * period
-    if (kept.start - first + 0.5) / factor < 0.5:  # would mix with what lies before the part
-        first = max(0, first - period)
-    pixels = np.arange(kept.start, kept.stop)
-    if not np.array_equal(_weights(pixels, factor), _weights(pixels - first, factor)):
-        first = 0
-    start = first * source // scaled
-    stop = min(source, math.floor((kept.stop - 0.5) / factor - 0.5) + 2)
-    while stop < source and round((stop - start) * factor) < kept.stop - first:
-        stop += 1
+    pitch = source / scaled  # of sampling positions
+    first, last = ((pixel + 0.5) * pitch - 0.5 for pixel in (kept.start, kept.stop - 1))
+    starts = np.arange(max(0, math.floor(first)) + 1)[:, None]
+    stops = np.arange(min(source, math.floor(last) + 2), source + 1)[None]
+    lengths = np.rint((stops - starts) / pitch)
+    before = np.rint(starts / pitch)  # pixels of the whole that come before the part's
+    moved = np.zeros(lengths.shape)
+    for pixel, position in ((kept.start, first), (kept.stop - 1, last)):
+        inside = (pixel - before + 0.5) * (stops - starts) / lengths
+        moved = np.maximum(moved, np.abs(starts + inside - 0.5 - position))
+    usable = (moved <= _MOVED) & (before <= kept.start) & (before + lengths >= kept.stop)
+    work = np.where(usable, lengths * source + stops - starts, np.inf)
+    i, j = np.unravel_index(np.argmin(work), work.shape)
+    left = round(before[i, 0])
     return _Cut(
-        start=start,
-        stop=stop,
-        factor=factor,
-        scaled=round((stop - start) * factor),
-        kept=slice(kept.start - first, kept.stop - first),
+        start=int(starts[i, 0]),
+        stop=int(stops[0, j]),
+        scaled=round(lengths[i, j]),
+        kept=slice(kept.start - left, kept.stop - left),
     )
-
-
-def _weights(pixels: NDArray[np.int64], factor: float) -> NDArray[np.float32]:
-    """Return what ``cv2.resize`` gives the second of a pixel's two neighbours, in 1/2048."""
-    positions = ((pixels + 0.5) * (1 / factor) - 0.5).astype(np.float32)
-    weights: NDArray[np.float32] = np.rint((positions - np.floor(positions)) * 2048)
-    return weights
 
 
 class _Scaler:
@@ -283,6 +282,8 @@ class _Scaler:
             (rows.scaled, columns.scaled, *more), self._dtype
         )
         self._kept = (rows.kept, columns.kept)
+        self._size = (columns.scaled, rows.scaled)
+        self._by_ipp = not (rows.halves and columns.halves)  # OpenCV's own is quicker at that
         self._to_byte = 2.0 ** (8 - layout.bits)
         size = (rows.kept.stop - rows.kept.start, columns.kept.stop - columns.kept.start)
         self._bytes = np.empty((*size, *more), np.uint8)
@@ -297,8 +298,13 @@ class _Scaler:
             offset=self._rows.start * line + self._columns.start * self._strides[0],
             strides=(line, *self._strides),
         )
-        fx, fy = self._columns.factor, self._rows.factor
-        scaled = cv2.resize(view, None, self._scaled, fx, fy, cv2.INTER_LINEAR)[self._kept]
+        before = cv2.ipp.useIPP_NotExact()  # of this thread alone
+        cv2.ipp.setUseIPP_NotExact(self._by_ipp)
+        try:
+            scaled = cv2.resize(view, self._size, self._scaled, interpolation=cv2.INTER_LINEAR)
+        finally:
+            cv2.ipp.setUseIPP_NotExact(before)
+        scaled = scaled[self._kept]
         if self._dtype != np.uint8:
             scaled = cv2.convertScaleAbs(scaled, self._bytes, self._to_byte)
         return cast("NDArray[np.uint8]", scaled)
