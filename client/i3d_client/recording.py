@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_client.errors import VideoError
+from i3d_client.freed_memory import give_back_freed_memory
 from i3d_client.video import Stretch, Video, open_video
 
 
@@ -128,6 +129,7 @@ def open_recording(
         VideoError: a file cannot be read, or no frame is selected.
     """
     videos = tuple(open_video(path, check=check) for path in files)
+    give_back_freed_memory()
     num_frames = sum(video.num_frames_expected for video in videos)
     whole = Recording(videos=videos, first_frame=0, num_frames=num_frames)
     if start_s is None and stop_s is None:
