@@ -99,22 +99,24 @@ async def classify_recordings(
         What became of each recording, in order.
 
     Raises:
+        CredentialsError: the lab's credentials cannot be used.
         ServerError: the server or the model is not there, refuses, or was away for too long. What
             was done is kept.
         ContractError: the model cannot be used.
         OutputError: the output folder cannot be written, or another run has it.
         WorkerError: no worker process can be started.
     """
-    async with Connection(options.server) as connection:
+    async with Connection(options.access) as connection:
         model, contract = await connection.choose_model(options.model)
         workers = options.workers
         in_flight = options.in_flight or 2 * workers
         setup = Setup(
             name="",
-            server=options.server,
+            access=options.access,
             model=model,
             in_flight=max(1, in_flight // workers),
             transport=options.transport,
+            priority=options.priority,
             give_up_after_s=options.give_up_after_s,
             traced=trace is not None,
         )
@@ -296,7 +298,9 @@ class _Run:
             worker.ready = True
             if not self._said_transport:
                 self._said_transport = True
-                self._observer.said(f"frames go to {self._options.server} by {event.transport}")
+                access = self._options.access
+                through = event.transport if access.credentials is None else "gRPC through TLS"
+                self._observer.said(f"frames go to {access.server} by {through}")
         elif isinstance(event, Progress):
             self._assigned[worker][0].frames = event.frames
             self._advance(self._assigned[worker][0].work)
@@ -423,7 +427,7 @@ async def _tidy(connection: Connection, options: Options) -> AsyncIterator[None]
     try:
         yield
     finally:
-        if may_share_memory(options.server, options.transport):
+        if may_share_memory(options.access, options.transport):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TIDY_WITHIN_S):
                     await remove_dead_regions(connection)

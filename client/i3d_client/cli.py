@@ -15,8 +15,22 @@ from pathlib import Path
 import click
 
 from i3d_client.errors import I3dError, MissingExtraError
-from i3d_client.options import Options, default_server, usable_cores
+from i3d_client.options import Options, usable_cores
+from i3d_client.priority import Priority
 from i3d_client.transport import Transport
+
+_SERVER = click.option(
+    "--server",
+    help="HOST:PORT of Triton's gRPC, or of a lab server "
+    "[default: $I3D_SERVER, the configuration file's, the credentials', localhost:8001]",
+)
+_CREDENTIALS = click.option(
+    "--credentials",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="What whoever runs a lab server handed over "
+    "[default: $I3D_CREDENTIALS, the configuration file's, none]",
+)
 
 
 class _Commands(click.Group):
@@ -53,7 +67,8 @@ def i3d() -> None:
     help="Folder for the results; each recording gets a folder of its own in it. Give it again "
     "to go on after an interruption.",
 )
-@click.option("--server", help="HOST:PORT of Triton's gRPC [default: $I3D_SERVER, localhost:8001]")
+@_SERVER
+@_CREDENTIALS
 @click.option("--embedded", is_flag=True, help="Start a Triton on this machine for this run.")
 @click.option(
     "--repository",
@@ -98,6 +113,11 @@ def i3d() -> None:
     help="How frames reach the server; auto takes shared memory with a server on this host.",
 )
 @click.option(
+    "--priority",
+    type=click.Choice(["interactive", "batch"]),
+    help="interactive goes before batch, whoever asks [default: the model's own, batch]",
+)
+@click.option(
     "--give-up-after",
     type=click.FloatRange(min=0),
     default=600,
@@ -115,6 +135,7 @@ def classify(
     videos: tuple[Path, ...],
     out: Path,
     server: str | None,
+    credentials: Path | None,
     embedded: bool,
     repository: Path,
     model: str | None,
@@ -128,6 +149,7 @@ def classify(
     in_flight: int | None,
     span_frames: int,
     transport: Transport,
+    priority: Priority | None,
     give_up_after: float,
     trace: Path | None,
     log_json: bool,
@@ -137,16 +159,19 @@ def classify(
     VIDEOS are files, folders (searched with all that is in them), or .txt files with one path a
     line.
     """
+    from i3d_client.access import Access, find_access
     from i3d_client.console import note, run_classify, run_dry
     from i3d_client.inputs import collect
 
-    if embedded and server:
-        raise click.UsageError("--embedded starts a server of its own: leave --server out")
+    if embedded and (server or credentials):
+        raise click.UsageError(
+            "--embedded starts a server of its own: leave --server and --credentials out"
+        )
+    access = None if embedded else find_access(server=server, credentials=credentials)
     inputs = collect(videos, glob=glob, concatenate=concatenate, on_note=note)
-    where = _embedded(repository, model) if embedded else nullcontext(server or default_server())
-    with where as address:
+    with nullcontext() if access else _embedded(repository, model) as address:
         options = Options(
-            server=address,
+            access=access or Access(server=str(address)),
             model=model,
             out=out,
             workers=workers or usable_cores(),
@@ -157,6 +182,7 @@ def classify(
             give_up_after_s=give_up_after,
             span_frames=span_frames,
             transport=transport,
+            priority=priority,
         )
         if dry_run:
             status = run_dry(inputs=inputs, options=options)
@@ -166,12 +192,14 @@ def classify(
 
 
 @i3d.command()
-@click.option("--server", help="HOST:PORT of Triton's gRPC [default: $I3D_SERVER, localhost:8001]")
-def models(server: str | None) -> None:
+@_SERVER
+@_CREDENTIALS
+def models(server: str | None, credentials: Path | None) -> None:
     """List the models that a server serves, with what each expects."""
+    from i3d_client.access import find_access
     from i3d_client.models_view import print_models
 
-    sys.exit(print_models(server=server or default_server()))
+    sys.exit(print_models(access=find_access(server=server, credentials=credentials)))
 
 
 def _embedded(repository: Path, model: str | None) -> AbstractContextManager[str]:

@@ -80,7 +80,7 @@ def run_dry(*, inputs: Sequence[Input], options: Options) -> int:
 
 
 async def _choose_model(options: Options) -> tuple[Model, ModelContract]:
-    async with Connection(options.server) as connection:
+    async with Connection(options.access) as connection:
         return await connection.choose_model(options.model)
 
 

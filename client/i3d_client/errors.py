@@ -2,6 +2,7 @@
 
     I3dError
     ├── ContractError         a model's contract is missing, unknown or inconsistent
+    ├── CredentialsError      a lab's credentials, or the file that names them, cannot be used
     ├── InputError            what was named cannot become a list of recordings
     ├── MissingExtraError     an optional part of the installation is needed
     ├── OutputError           results cannot be written
@@ -10,6 +11,7 @@
     ├── WorkerError           worker processes cannot be started
     └── ServerError           the server or a request to it
         ├── ServerUnavailableError   may succeed later: not there, overloaded, shutting down
+        ├── AccessDeniedError        server and client do not take each other, or not this call
         ├── ModelNotFoundError       the server has no such model
         ├── ModelNotReadyError       the model is known and cannot answer now
         ├── ModelChangedError        the model is no longer the one that the run began with
@@ -28,6 +30,10 @@ class I3dError(Exception):
 
 class ContractError(I3dError):
     """A contract is missing, of an unknown version, or says something inconsistent."""
+
+
+class CredentialsError(I3dError):
+    """A lab's credentials cannot be used as they are, or the file that names them cannot."""
 
 
 class InputError(I3dError):
@@ -64,6 +70,10 @@ class ServerError(I3dError):
 
 class ServerUnavailableError(ServerError):
     """The server is not there or cannot take the request now; it may later."""
+
+
+class AccessDeniedError(ServerError):
+    """Server and client do not take each other's certificate, or the server not this call."""
 
 
 class ModelNotFoundError(ServerError):

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_client.access import Access
 from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
 from i3d_client.errors import (
     I3dError,
@@ -27,6 +28,7 @@ from i3d_client.errors import (
     RequestRejectedError,
     ServerUnavailableError,
 )
+from i3d_client.priority import Priority
 from i3d_client.segments import Buffers, Segment
 from i3d_client.shared_memory import Region
 from i3d_client.transport import Transport
@@ -50,6 +52,7 @@ class Inference:
         model: as the run began with it; another one in its place is refused.
         in_flight: segments that are asked for at a time, at most.
         transport: ``auto`` takes shared memory where the server is on this host.
+        priority: of the requests; None leaves it to the model.
         give_up_after_s: how long the server may be away, or refuse for want of room.
         on_trouble: called with a message when the server is away, and with None when it is back.
     """
@@ -61,6 +64,7 @@ class Inference:
         *,
         in_flight: int,
         transport: Transport = "auto",
+        priority: Priority | None = None,
         give_up_after_s: float,
         on_trouble: Callable[[str | None], None] = lambda _message: None,
     ) -> None:
@@ -72,6 +76,7 @@ class Inference:
         self._in_flight = in_flight
         self._buffers: Buffers | None = None
         self._wanted = transport
+        self._priority = priority
         self._give_up_after_s = give_up_after_s
         self._on_trouble = on_trouble
         # One that neither answers nor refuses is away, too.
@@ -81,7 +86,7 @@ class Inference:
         self._registering = asyncio.Lock()
 
     async def __aenter__(self) -> Inference:
-        if may_share_memory(self._connection.server, self._wanted):
+        if may_share_memory(self._connection.access, self._wanted):
             await self._share_memory()
         if self._region is not None:
             self._buffers = Buffers(self._region.segments)
@@ -120,7 +125,7 @@ class Inference:
         Raises:
             ServerUnavailableError: for longer than ``give_up_after_s``.
             ModelChangedError: the server came back with another model.
-            RequestRejectedError: the server refuses the request.
+            RequestRejectedError, AccessDeniedError: the server refuses the request.
         """
         if not any(window.scored for window in segment.windows):
             return None
@@ -191,6 +196,7 @@ class Inference:
             segment.frames,
             outputs=[OUTPUT_PROBABILITIES],
             placed=placed,
+            priority=self._priority,
             timeout_s=self._answer_within_s,
         )
         answers = outputs[OUTPUT_PROBABILITIES]
@@ -239,9 +245,22 @@ class Inference:
         self._region = region
 
 
-def may_share_memory(server: str, transport: Transport) -> bool:
-    """Whether frames may go to ``HOST:PORT`` through shared memory."""
-    return transport == "shared memory" or (transport == "auto" and server.startswith(_LOOPBACK))
+def may_share_memory(access: Access, transport: Transport) -> bool:
+    """Whether frames may go to the server through shared memory: never through TLS.
+
+    Raises:
+        I3dError: they must, and there are credentials.
+    """
+    if access.credentials is not None:
+        if transport == "shared memory":
+            raise I3dError(
+                "a lab server takes no shared memory: leave out --transport 'shared memory', or "
+                "the credentials"
+            )
+        return False
+    return transport == "shared memory" or (
+        transport == "auto" and access.server.startswith(_LOOPBACK)
+    )
 
 
 def identity_of(model: Model) -> dict[str, object]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from i3d_client.access import Access
 from i3d_client.errors import I3dError
+from i3d_client.priority import Priority
 from i3d_client.spans import SpanResult
 from i3d_client.trace import TraceEvent
 from i3d_client.transport import Transport
@@ -28,18 +30,19 @@ class Setup:
 
     Attributes:
         name: of the worker.
-        server: ``HOST:PORT``.
+        access: how to reach the server; paths of keys, never keys.
         model: as the run began with it.
         in_flight: requests of this worker at a time, at most.
-        transport, give_up_after_s: as in ``Inference``.
+        transport, priority, give_up_after_s: as in ``Inference``.
         traced: whether to record what happens when.
     """
 
     name: str
-    server: str
+    access: Access
     model: Model
     in_flight: int
     transport: Transport
+    priority: Priority | None
     give_up_after_s: float
     traced: bool
 

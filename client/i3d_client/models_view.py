@@ -6,18 +6,19 @@ import asyncio
 
 from rich.console import Console
 
+from i3d_client.access import Access
 from i3d_client.errors import I3dError
 from i3d_client.triton import Connection, Model
 
 _SHOWN_LABELS = 5
 
 
-def print_models(*, server: str) -> int:
+def print_models(*, access: Access) -> int:
     """Print a table of the server's models and return the exit status."""
-    described = asyncio.run(_describe_models(server))
+    described = asyncio.run(_describe_models(access))
     console = Console(highlight=False, soft_wrap=True)
     if not described:
-        console.print(f"{server} serves no model", markup=False)
+        console.print(f"{access.server} serves no model", markup=False)
         return 1
     for name, model in described:
         for line in _description(name, model):
@@ -44,9 +45,9 @@ def _description(name: str, model: Model | I3dError) -> list[str]:
     ]
 
 
-async def _describe_models(server: str) -> list[tuple[str, Model | I3dError]]:
+async def _describe_models(access: Access) -> list[tuple[str, Model | I3dError]]:
     described: list[tuple[str, Model | I3dError]] = []
-    async with Connection(server) as connection:
+    async with Connection(access) as connection:
         for name in await connection.model_names():
             try:
                 described.append((name, await connection.model(name)))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from i3d_client.printable import printable
+from i3d_client.priority import Priority
 from i3d_client.transport import Transport
 
-DEFAULT_SERVER = "localhost:8001"
+if TYPE_CHECKING:
+    from i3d_client.access import Access
+
 DEFAULT_IN_FLIGHT = 4
 DEFAULT_GIVE_UP_AFTER_S = 600.0
 DEFAULT_SPAN_FRAMES = 4096
-
-
-def default_server() -> str:
-    """Return ``HOST:PORT`` from the environment's ``I3D_SERVER``, else this machine's Triton."""
-    return os.environ.get("I3D_SERVER") or DEFAULT_SERVER
 
 
 def usable_cores() -> int:
@@ -29,7 +29,7 @@ class Options:
     """How to classify.
 
     Attributes:
-        server: ``HOST:PORT``.
+        access: how to reach the server.
         model: name on the server; None takes the only one there is.
         out: folder; each recording gets one of its own in it.
         workers: processes that decode.
@@ -40,9 +40,10 @@ class Options:
         give_up_after_s: how long the server may be away.
         span_frames: about how many frames a worker takes at a time.
         transport: ``auto`` takes shared memory with a server on this host.
+        priority: of the requests; None leaves it to the model. Answers do not depend on it.
     """
 
-    server: str
+    access: Access
     model: str | None
     out: Path
     workers: int
@@ -53,3 +54,16 @@ class Options:
     give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
     span_frames: int = DEFAULT_SPAN_FRAMES
     transport: Transport = "auto"
+    priority: Priority | None = None
+
+    def as_given(self) -> dict[str, Any]:
+        """Return the options as ``run.json`` has them. Of the credentials, where they are."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        del given["access"]
+        credentials = self.access.credentials
+        return {
+            "server": self.access.server,
+            "credentials": None if credentials is None else printable(credentials.folder),
+            **given,
+            "out": str(self.out),
+        }

@@ -24,11 +24,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_client.access import find_access
 from i3d_client.contract import ModelContract
 from i3d_client.errors import VideoError
 from i3d_client.geometry import to_geometry
 from i3d_client.inference import Inference
-from i3d_client.options import DEFAULT_GIVE_UP_AFTER_S, DEFAULT_IN_FLIGHT, default_server
+from i3d_client.options import DEFAULT_GIVE_UP_AFTER_S, DEFAULT_IN_FLIGHT
+from i3d_client.priority import Priority
 from i3d_client.segments import Buffers, BuffersClosedError, Segment, WindowRange, cut_segments
 from i3d_client.trace import NO_TRACE, Recorder
 from i3d_client.triton import Connection
@@ -75,6 +77,8 @@ async def stream(
     *,
     model: str | None = None,
     server: str | None = None,
+    credentials: str | os.PathLike[str] | None = None,
+    priority: Priority | None = None,
     in_flight: int = DEFAULT_IN_FLIGHT,
     give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
 ) -> AsyncGenerator[Window, None]:
@@ -83,20 +87,30 @@ async def stream(
     Args:
         video: path of a file that FFmpeg can read.
         model: name on the server; None takes the only one there is.
-        server: ``HOST:PORT``; None takes ``I3D_SERVER``, else localhost:8001.
+        server: ``HOST:PORT``; None takes ``I3D_SERVER``, the configuration file's, that of the
+            credentials, else localhost:8001.
+        credentials: folder for a lab server; None takes ``I3D_CREDENTIALS`` or the configuration
+            file's, if there are any.
+        priority: ``interactive`` goes before ``batch``; None leaves it to the model.
         in_flight: requests at most between this client and the server.
         give_up_after_s: how long the server may be away before that is an error.
 
     Raises:
         VideoError: the video cannot be read.
+        CredentialsError: the credentials cannot be used.
         ServerError: the server is not there or refuses.
         ContractError: the model is not one of this project's.
     """
-    async with Connection(server or default_server()) as connection:
+    access = find_access(server=server, credentials=credentials)
+    async with Connection(access) as connection:
         chosen, contract = await connection.choose_model(model)
         opened = await asyncio.to_thread(open_video, Path(video))
         inference = Inference(
-            connection, chosen, in_flight=in_flight, give_up_after_s=give_up_after_s
+            connection,
+            chosen,
+            in_flight=in_flight,
+            priority=priority,
+            give_up_after_s=give_up_after_s,
         )
         async with inference:
             segments = segments_of(

@@ -29,15 +29,17 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2 as protocol
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from i3d_client.access import Access, host_and_port
 from i3d_client.contract import (
     BUILD_PARAMETER,
     INPUT_FRAMES,
     PARAMETER,
     ModelContract,
 )
+from i3d_client.credentials import read_credentials
 from i3d_client.errors import (
+    AccessDeniedError,
     ContractError,
-    I3dError,
     ModelNotFoundError,
     ModelNotReadyError,
     RegionUnknownError,
@@ -45,12 +47,16 @@ from i3d_client.errors import (
     ServerError,
     ServerUnavailableError,
 )
+from i3d_client.printable import printable
+from i3d_client.priority import LEVELS, Priority
+from i3d_client.tls_probe import why_refused
 from i3d_client.trace import NO_TRACE, Recorder
 
 _CALL_TIMEOUT_S = 10.0
 _INFER_TIMEOUT_S = 600.0
 _LENGTH_DELIMITED = 2  # protobuf's wire type of bytes
 _INFER_METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_RESTRICTED = "This protocol is restricted"  # Triton's, with the status UNAVAILABLE
 _CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -61,7 +67,6 @@ _CHANNEL_OPTIONS = [
 # The process that runs a model has died: out of memory, or killed. Once Triton is started again, it
 # answers.
 _STUB_DIED = re.compile(r"[Ss]tub process .*is not healthy")
-_ADDRESS = re.compile(r"^(\[[0-9A-Fa-f:]+\]|[^\s:/\[\]]+):(\d{1,5})$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,23 +106,30 @@ class Connection:
     """One gRPC connection; an async context manager. Use one in a process and share it.
 
     Args:
-        server: ``HOST:PORT`` of Triton's gRPC endpoint.
+        access: how to reach it; ``HOST:PORT`` is a Triton's gRPC endpoint, without TLS.
         recorder: of when a segment was sent and when it was answered.
+
+    Raises:
+        I3dError: the address is none.
+        CredentialsError: the credentials' files cannot be used.
     """
 
-    def __init__(self, server: str, recorder: Recorder = NO_TRACE) -> None:
-        match = _ADDRESS.match(server)
-        if match is None or not 0 < int(match[2]) < 65536:
-            raise I3dError(f"server: expected HOST:PORT, such as localhost:8001, got {server!r}")
-        self.server = server
+    def __init__(self, access: Access | str, recorder: Recorder = NO_TRACE) -> None:
+        self.access = Access(server=access) if isinstance(access, str) else access
+        host_and_port(self.access.server)
         self._recorder = recorder
-        self._channel = grpc.aio.insecure_channel(server, options=_CHANNEL_OPTIONS)
+        self._channel = _channel(self.access)
         self._stub = GRPCInferenceServiceStub(self._channel)
         self._infer = self._channel.unary_unary(
             _INFER_METHOD,
             request_serializer=None,
             response_deserializer=protocol.ModelInferResponse.FromString,
         )
+
+    @property
+    def server(self) -> str:
+        """``HOST:PORT``."""
+        return self.access.server
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,7 +153,7 @@ class Connection:
                 protocol.ModelStatisticsRequest(), timeout=_CALL_TIMEOUT_S
             )
         except AioRpcError as error:
-            raise self._translate(error) from error
+            raise await self._translate(error) from error
         return sorted({entry.name for entry in statistics.model_stats})
 
     async def model(self, name: str) -> Model:
@@ -216,6 +228,7 @@ class Connection:
         *,
         outputs: Sequence[str],
         placed: Placed | None = None,
+        priority: Priority | None = None,
         timeout_s: float = _INFER_TIMEOUT_S,
     ) -> dict[str, NDArray[np.float32]]:
         """Send one segment.
@@ -225,6 +238,7 @@ class Connection:
             frames: (S, height, width, channels), uint8.
             outputs: names of the outputs to send back.
             placed: where the server finds ``frames`` in shared memory; None sends them.
+            priority: before which other requests it is answered; None leaves that to the model.
             timeout_s: without an answer by then, the server counts as not available.
 
         Returns:
@@ -233,17 +247,18 @@ class Connection:
 
         Raises:
             ServerUnavailableError: may succeed later.
-            RequestRejectedError: will not.
+            RequestRejectedError, AccessDeniedError: will not.
             RegionUnknownError: the server does not know the shared memory (any more).
         """
         begun_ns = time.monotonic_ns()
-        request = _request_bytes(model, frames, outputs, placed)
+        request = _request_bytes(model, frames, outputs, placed, priority)
         call = self._infer(request, timeout=timeout_s)
         sent_ns = time.monotonic_ns()
         try:
             answer = await call
         except AioRpcError as error:
-            raise self._translate(error, where=f"model {model}: ") from error
+            asked = model if priority is None else f"{model}, --priority {priority}"
+            raise await self._translate(error, where=f"model {asked}: ") from error
         finally:
             self._recorder.add("send", begun_ns, sent_ns)
             self._recorder.add("infer", sent_ns, time.monotonic_ns())
@@ -268,7 +283,7 @@ class Connection:
         try:
             await self._stub.SystemSharedMemoryRegister(request, timeout=_CALL_TIMEOUT_S)
         except AioRpcError as error:
-            raise self._translate(error) from error
+            raise await self._translate(error) from error
 
     async def unregister_region(self, name: str) -> None:
         """Let the server forget a region, if it knows it.
@@ -280,7 +295,7 @@ class Connection:
         try:
             await self._stub.SystemSharedMemoryUnregister(request, timeout=_CALL_TIMEOUT_S)
         except AioRpcError as error:
-            raise self._translate(error) from error
+            raise await self._translate(error) from error
 
     async def registered_regions(self) -> dict[str, str]:
         """Return the keys of the regions that the server has mapped, by their names.
@@ -292,7 +307,7 @@ class Connection:
         try:
             answer = await self._stub.SystemSharedMemoryStatus(request, timeout=_CALL_TIMEOUT_S)
         except AioRpcError as error:
-            raise self._translate(error) from error
+            raise await self._translate(error) from error
         return {name: region.key for name, region in answer.regions.items()}
 
     def _output(
@@ -309,7 +324,7 @@ class Connection:
         return values.reshape(shape[1:])
 
     async def _unknown_model(self, name: str, error: AioRpcError) -> ServerError:
-        translated = self._translate(error, where=f"model {name}: ")
+        translated = await self._translate(error, where=f"model {name}: ")
         if not isinstance(translated, RequestRejectedError):
             return translated
         listed = ", ".join(await self.model_names()) or "none"
@@ -317,15 +332,24 @@ class Connection:
             f"{self.server} has no model {name!r} that is ready; it serves: {listed}"
         )
 
-    def _translate(self, error: AioRpcError, *, where: str = "") -> ServerError:
+    async def _translate(self, error: AioRpcError, *, where: str = "") -> ServerError:
         """Map a gRPC status to an error of ours."""
         code, message = error.code().name, error.details() or ""
         if code == "UNAVAILABLE" and "connect" in message.lower():
-            return ServerUnavailableError(
-                f"no server answers at {self.server}. Start one with `i3d serve`, name another "
-                "with --server HOST:PORT (or I3D_SERVER), or use --embedded"
+            refused = await why_refused(self.access)
+            return (
+                ServerUnavailableError(self._nobody())
+                if refused is None
+                else (AccessDeniedError(refused))
             )
         text = f"{self.server}: {where}{message} ({code})"
+        if code == "UNAUTHENTICATED":
+            return AccessDeniedError(f"{text}: {self._not_taken()}")
+        if code == "PERMISSION_DENIED" or _RESTRICTED in message:
+            return AccessDeniedError(
+                f"{text}: the server does not allow this call, or not with this certificate. Ask "
+                "whoever runs it"
+            )
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}:
             return ServerUnavailableError(text)
         if _STUB_DIED.search(message):
@@ -334,9 +358,46 @@ class Connection:
             return RegionUnknownError(text)
         return RequestRejectedError(text)
 
+    def _nobody(self) -> str:
+        if self.access.credentials is None:
+            return (
+                f"no server answers at {self.server}. Start one with `i3d serve`, name another "
+                "with --server HOST:PORT (or I3D_SERVER), or use --embedded"
+            )
+        return (
+            f"no server answers at {self.server}. Ask whoever runs the lab server whether it is up "
+            "(`i3d server status`), or name another with --server HOST:PORT (or I3D_SERVER)"
+        )
+
+    def _not_taken(self) -> str:
+        if self.access.credentials is None:
+            return (
+                "it wants a certificate: name the folder that whoever runs it handed over, with "
+                "--credentials FOLDER (or I3D_CREDENTIALS)"
+            )
+        return (
+            f"it does not take the certificate in {printable(self.access.credentials.folder)}, "
+            "which may be revoked, expired or another lab server's. Ask whoever runs the server "
+            "(`i3d labs list`)"
+        )
+
+
+def _channel(access: Access) -> grpc.aio.Channel:
+    if access.credentials is None:
+        return grpc.aio.insecure_channel(access.server, options=_CHANNEL_OPTIONS)
+    pem = read_credentials(access.credentials)
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=pem.ca, private_key=pem.key, certificate_chain=pem.certificate
+    )
+    return grpc.aio.secure_channel(access.server, credentials, options=_CHANNEL_OPTIONS)
+
 
 def _request_bytes(
-    model: str, frames: NDArray[np.uint8], outputs: Sequence[str], placed: Placed | None
+    model: str,
+    frames: NDArray[np.uint8],
+    outputs: Sequence[str],
+    placed: Placed | None,
+    priority: Priority | None = None,
 ) -> bytes:
     """Serialise a ``ModelInferRequest``: its head, then the field that holds the frames.
 
@@ -344,6 +405,8 @@ def _request_bytes(
     structure"), here ``raw_input_contents``: its tag, the length as a varint, the bytes.
     """
     head = protocol.ModelInferRequest(model_name=model)
+    if priority is not None:
+        head.parameters["priority"].uint64_param = LEVELS[priority]
     tensor = head.inputs.add(name=INPUT_FRAMES, datatype="UINT8", shape=[1, *frames.shape])
     for name in outputs:
         head.outputs.add(name=name)

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -212,7 +212,7 @@ class Work:
             model=self.model,
             contract=self.contract,
             identity=self.identity,
-            options={**asdict(self.options), "out": str(self.options.out)},
+            options=self.options.as_given(),
             problems=problems,
             warnings=warnings,
             started_at=self.started_at,

@@ -85,20 +85,22 @@ class _Worker:
         loop = asyncio.get_running_loop()
         # In a thread, so that the parent can always send: both may have much to say at a time.
         threading.Thread(target=self._listen, args=(loop,), name="listen", daemon=True).start()
-        async with Connection(self._setup.server, recorder=self._recorder) as connection:
-            inference = Inference(
-                connection,
-                self._setup.model,
-                in_flight=self._setup.in_flight,
-                transport=self._setup.transport,
-                give_up_after_s=self._setup.give_up_after_s,
-                on_trouble=lambda message: self._pipe.send(Trouble(message=message)),
-            )
-            try:
+        setup = self._setup
+        try:
+            async with Connection(setup.access, recorder=self._recorder) as connection:
+                inference = Inference(
+                    connection,
+                    setup.model,
+                    in_flight=setup.in_flight,
+                    transport=setup.transport,
+                    priority=setup.priority,
+                    give_up_after_s=setup.give_up_after_s,
+                    on_trouble=lambda message: self._pipe.send(Trouble(message=message)),
+                )
                 async with inference:
                     await self._take_tasks(inference)
-            except I3dError as error:
-                self._pipe.send(Failed(error=error))
+        except I3dError as error:
+            self._pipe.send(Failed(error=error))
 
     async def _take_tasks(self, inference: Inference) -> None:
         self._pipe.send(Ready(transport=inference.transport))

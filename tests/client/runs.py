@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from tritonclient.grpc import InferenceServerClient, service_pb2
 
 import i3d_client
+from i3d_client.access import Access
 from i3d_client.classify import Observer, classify_recordings
 from i3d_client.inputs import Input
 from i3d_client.options import Options
@@ -62,7 +63,7 @@ class Run(Observer):
 def classify(
     recordings: Sequence[Path | tuple[Path, ...]],
     *,
-    server: str,
+    server: str | Access,
     model: str,
     out: Path,
     run: Run | None = None,
@@ -73,7 +74,8 @@ def classify(
     run = run or Run()
     groups = [files if isinstance(files, tuple) else (files,) for files in recordings]
     inputs = [Input(name=PurePosixPath(files[0].name), files=files) for files in groups]
-    chosen = Options(server=server, model=model, out=out, workers=workers, **options)  # type: ignore[arg-type]
+    access = server if isinstance(server, Access) else Access(server=server)
+    chosen = Options(access=access, model=model, out=out, workers=workers, **options)  # type: ignore[arg-type]
     run.outcomes = asyncio.run(classify_recordings(inputs, options=chosen, observer=run))
     return run
 

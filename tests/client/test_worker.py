@@ -13,6 +13,7 @@ from tests.client.conftest import SLOW
 from tests.client.runs import FixedServer, Run, classify, i3d_classify, tables, windows_table
 from tests.conftest import MakeVideo
 
+from i3d_client.access import Access
 from i3d_client.classify import _Assignment, _Run
 from i3d_client.errors import VideoError
 from i3d_client.messages import Done, Failed, Result
@@ -77,7 +78,7 @@ def test_what_comes_after_the_end_of_a_run_goes_to_its_own_recording(
     end: Done | Failed, tmp_path: Path
 ) -> None:
     """A span ends and the next one is answered between the last event that was handled and Stop."""
-    options = Options(server="", model=None, out=tmp_path, workers=1)
+    options = Options(access=Access(server=""), model=None, out=tmp_path, workers=1)
     run = _Run([], cast("Any", None), options, Run(), None)
     first, second = Kept(), Kept()
     worker = Worker.__new__(Worker)
