@@ -151,7 +151,7 @@ def add_lab(
                 f"{printable(labs / name)}. For a new one, or another --in-flight, revoke that "
                 f"first: i3d labs revoke {name}"
             )
-        now = issued_at or datetime.now(UTC)
+        now = issued_at or _now()
         issued = certificate_authority.issue_client(authority, name=name, now=now, days=days)
         lab = Lab(
             name=name,
@@ -195,7 +195,7 @@ def revoke_lab(*, name: str, labs: Path = DEFAULT_FOLDER) -> Lab:
             listed = ", ".join(sorted(register.labs)) or "none"
             raise LabsError(f"no lab is called {name!r}; there are: {listed}")
         if register.labs[name].revoked is None:
-            register = register.with_revoked(name, datetime.now(UTC))
+            register = register.with_revoked(name, _now())
             _write_register(labs, register)
         _write_gateway(labs, authority, register)
     return register.labs[name]
@@ -218,7 +218,7 @@ def _begin(labs: Path) -> None:
             f"{printable(labs / 'authority')}: labs.json is missing, but labs have been managed "
             "here: restore authority/ from a backup, or begin anew in another folder (--labs)"
         )
-    authority = certificate_authority.new_authority(now=datetime.now(UTC))
+    authority = certificate_authority.new_authority(now=_now())
     write_file(labs / "authority" / "ca.key", key_pem(authority.key), mode=PRIVATE)
     certificate = certificate_pem(authority.certificate)
     write_file(labs / "authority" / "ca.crt", certificate, mode=PUBLIC)
@@ -264,7 +264,7 @@ def _write_gateway(
     _update(folder / "ca.crt", certificate_pem(authority.certificate))
     _update(folder / "caps.conf", caps_text(taken).encode())
     _update(folder / "caps_limits.conf", caps_limits_text(taken).encode())
-    now = datetime.now(UTC)
+    now = _now()
     if not _list_is_current(folder / "revoked.pem", authority, register, now=now):
         revoked = certificate_authority.revocation_list(
             authority, register.revoked.items(), now=now
@@ -318,6 +318,11 @@ def _server_certificate(folder: Path, authority: Authority) -> x509.Certificate 
         return certificate_authority.read_issued(authority, key=key, certificate=content)
     except (OSError, ValueError):
         return None
+
+
+def _now() -> datetime:
+    """Return the time in whole seconds, as certificates and ``labs.json`` have it."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def _checked_hosts(hosts: Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         shape: tuple[int, ...] | None,
         carries: bool,
         changes_after: int | None,
+        priorities: list[int],
     ) -> None:
+        self.priorities = priorities
         self.left = changes_after
         self.contract = contract
         self.ready = ready
@@ -55,8 +57,9 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         return response
 
     def ModelInfer(  # noqa: N802
-        self, _request: object, _context: object
+        self, request: service_pb2.ModelInferRequest, _context: object
     ) -> service_pb2.ModelInferResponse:
+        self.priorities.append(request.parameters["priority"].uint64_param)
         if self.left is not None:
             self.left -= 1
         values = np.zeros(self.shape, np.float32)
@@ -74,6 +77,9 @@ def fault_server(
     shape: tuple[int, ...] | None = None,
     carries: bool = True,
     changes_after: int | None = None,
+    credentials: grpc.ServerCredentials | None = None,
+    port: int = 0,
+    priorities: list[int] | None = None,
 ) -> Iterator[str]:
     """Serve one model, ``faulty``; yield ``HOST:PORT``.
 
@@ -83,13 +89,25 @@ def fault_server(
         shape: of the probabilities it answers; None for the right one.
         carries: whether its configuration has the contract.
         changes_after: requests after which it is another model; None is never.
+        credentials: for TLS; None serves plain text.
+        port: 0 is a free one.
+        priorities: gets that of every request, 0 if it has none.
     """
     server = grpc.server(futures.ThreadPoolExecutor(4))
     faulty = _Faulty(
-        contract, ready=ready, shape=shape, carries=carries, changes_after=changes_after
+        contract,
+        ready=ready,
+        shape=shape,
+        carries=carries,
+        changes_after=changes_after,
+        priorities=[] if priorities is None else priorities,
     )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(faulty, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    address = f"127.0.0.1:{port}"
+    if credentials is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, credentials)
     server.start()
     try:
         yield f"127.0.0.1:{port}"
