@@ -28,11 +28,13 @@ NEEDED = (
     "tensorflow",
     "tf2onnx",
 )
+# What judges a running server: ONNX Runtime's answers beside the server's.
+NEEDED_TO_JUDGE = ("onnxruntime", "platformdirs")
 
 
-def require_export_extra(needed_for: str) -> None:
+def require_export_extra(needed_for: str, *, packages: tuple[str, ...] = NEEDED) -> None:
     """Refuse at once what would fail at the first heavy import."""
-    if any(find_spec(package) is None for package in NEEDED):
+    if any(find_spec(package) is None for package in packages):
         raise MissingExtraError("export", needed_for=needed_for)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from i3d_export.cli import print_judged, require_export_extra
+from i3d_export.cli import NEEDED, NEEDED_TO_JUDGE, print_judged, require_export_extra
 from i3d_export.cli_options import annotations_option, repository_option
 from i3d_export.many_values import ManyValuesCommand
 
@@ -40,7 +40,7 @@ def verify(
     FP32 is ONNX Runtime's on this machine. The figures are printed, and written beside the model
     as 1/verification.<engine>.json. The exit status is 1 if the model is too far from FP32.
     """
-    require_export_extra("i3d verify")
+    require_export_extra("i3d verify", packages=NEEDED if server is None else NEEDED_TO_JUDGE)
     from i3d_export.verify import verify_model
 
     verified = verify_model(
