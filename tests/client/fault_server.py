@@ -78,6 +78,7 @@ def fault_server(
     carries: bool = True,
     changes_after: int | None = None,
     credentials: grpc.ServerCredentials | None = None,
+    host: str = "127.0.0.1",
     port: int = 0,
     priorities: list[int] | None = None,
 ) -> Iterator[str]:
@@ -90,7 +91,7 @@ def fault_server(
         carries: whether its configuration has the contract.
         changes_after: requests after which it is another model; None is never.
         credentials: for TLS; None serves plain text.
-        port: 0 is a free one.
+        host, port: to listen at; 0 is a free one.
         priorities: gets that of every request, 0 if it has none.
     """
     server = grpc.server(futures.ThreadPoolExecutor(4))
@@ -103,13 +104,13 @@ def fault_server(
         priorities=[] if priorities is None else priorities,
     )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(faulty, server)
-    address = f"127.0.0.1:{port}"
+    address = f"{host}:{port}"
     if credentials is None:
         port = server.add_insecure_port(address)
     else:
         port = server.add_secure_port(address, credentials)
     server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield f"{host}:{port}"
     finally:
         server.stop(None)
