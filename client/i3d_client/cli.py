@@ -6,6 +6,7 @@ modules import nothing heavy at their top, so that ``i3d --help`` answers at onc
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -212,6 +213,8 @@ def _embedded(repository: Path, model: str | None) -> AbstractContextManager[str
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``i3d``; an ``I3dError`` becomes one message and exit status 1."""
+    # Else gRPC prints every handshake that fails, as information; workers inherit it.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         status = i3d.main(args=arguments, prog_name="i3d", standalone_mode=False)
     except click.ClickException as error:

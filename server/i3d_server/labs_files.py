@@ -36,7 +36,7 @@ def make_folder(folder: Path, *, mode: int) -> None:
         if folder.is_dir():
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=mode)
+        folder.mkdir(mode=mode, exist_ok=True)
         folder.chmod(mode)  # whatever the umask is
         _give_to_owner_of(folder.parent, folder)
 

@@ -1,7 +1,7 @@
 """A server that speaks Triton's protocol and misbehaves: what Triton cannot be made to do."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 
 import grpc
@@ -21,8 +21,10 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         carries: bool,
         changes_after: int | None,
         priorities: list[int],
+        refusals: Sequence[grpc.StatusCode],
     ) -> None:
         self.priorities = priorities
+        self.refusals = list(refusals)
         self.left = changes_after
         self.contract = contract
         self.ready = ready
@@ -57,9 +59,11 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         return response
 
     def ModelInfer(  # noqa: N802
-        self, request: service_pb2.ModelInferRequest, _context: object
+        self, request: service_pb2.ModelInferRequest, context: grpc.ServicerContext
     ) -> service_pb2.ModelInferResponse:
         self.priorities.append(request.parameters["priority"].uint64_param)
+        if self.refusals:
+            context.abort(self.refusals.pop(0), "because of the test")
         if self.left is not None:
             self.left -= 1
         values = np.zeros(self.shape, np.float32)
@@ -81,6 +85,7 @@ def fault_server(
     host: str = "127.0.0.1",
     port: int = 0,
     priorities: list[int] | None = None,
+    refusals: Sequence[grpc.StatusCode] = (),
 ) -> Iterator[str]:
     """Serve one model, ``faulty``; yield ``HOST:PORT``.
 
@@ -93,6 +98,7 @@ def fault_server(
         credentials: for TLS; None serves plain text.
         host, port: to listen at; 0 is a free one.
         priorities: gets that of every request, 0 if it has none.
+        refusals: statuses of the first requests.
     """
     server = grpc.server(futures.ThreadPoolExecutor(4))
     faulty = _Faulty(
@@ -102,6 +108,7 @@ def fault_server(
         carries=carries,
         changes_after=changes_after,
         priorities=[] if priorities is None else priorities,
+        refusals=refusals,
     )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(faulty, server)
     address = f"{host}:{port}"

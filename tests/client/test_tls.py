@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from tests.client.conftest import NUMBER_MODELS
 from tests.client.fault_server import fault_server
-from tests.client.runs import classify, free_port, i3d_classify, tables
+from tests.client.runs import I3D, classify, free_port, i3d_classify, tables
 from tests.conftest import MakeVideo
 
 import i3d_client
@@ -219,6 +220,14 @@ def test_plain_text_to_tls_and_tls_to_plain_text(lab_server: LabServer) -> None:
         names(lab_server.access(address))
 
 
+def test_a_refusal_is_one_message(lab_server: LabServer, other: LabServer) -> None:
+    with fault_server(CONTRACT, credentials=lab_server.credentials()) as address:
+        where = ["--server", address, "--credentials", str(other.folder)]
+        done = subprocess.run([*I3D, "models", *where], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: .* its certificate is not taken: .*\n", done.stderr), done.stderr
+
+
 def test_nobody_and_a_server_that_says_nothing_may_come_back(lab_server: LabServer) -> None:
     with pytest.raises(ServerUnavailableError, match="no server answers"):
         names(lab_server.access(f"127.0.0.1:{free_port()}"))
@@ -325,6 +334,39 @@ def test_the_gateway_lets_a_lab_in_and_says_what_it_does_not_allow(
             revoke_lab(name="mice", labs=lab_server.labs)
         with pytest.raises(AccessDeniedError, match=r"does not take the certificate in .*revoked"):
             names(access)
+
+
+@pytest.mark.parametrize(
+    "status", [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED]
+)
+def test_a_call_that_is_denied_ends_the_run_and_keeps_what_is_done(
+    make_video: MakeVideo, tmp_path: Path, status: grpc.StatusCode
+) -> None:
+    seen: list[int] = []
+    with fault_server(CONTRACT, refusals=[status], priorities=seen) as address:
+        where = ["--server", address, "--out", tmp_path / "out", "--workers", 1, "--in-flight", 1]
+        done = i3d_classify(make_video(100), *where)
+        assert done.returncode == 1
+        assert f"({status.name}): " in done.stderr
+        assert len(seen) == 1
+        again = i3d_classify(make_video(100), *where)
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_cap_that_is_reached_is_waited_for(make_video: MakeVideo, tmp_path: Path) -> None:
+    full = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
+    with fault_server(CONTRACT, refusals=full) as address:
+        where = ["--server", address, "--out", tmp_path / "out", "--workers", 1]
+        done = i3d_classify(make_video(100), *where)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_priority_that_the_server_refuses_is_named(make_video: MakeVideo, tmp_path: Path) -> None:
+    with fault_server(CONTRACT, refusals=[grpc.StatusCode.INVALID_ARGUMENT]) as address:
+        where = ["--server", address, "--out", tmp_path / "out", "--priority", "interactive"]
+        done = i3d_classify(make_video(100), *where)
+    assert done.returncode == 1
+    assert "model faulty, --priority interactive: because of the test" in done.stderr
 
 
 PRIORITIES: list[tuple[Priority | None, int]] = [(None, 0), ("interactive", 1), ("batch", 2)]
