@@ -72,7 +72,7 @@ def read_settings(
     Raises:
         InputError: a release or a port that is none, or ``.env`` cannot be read.
     """
-    given = {**_read_env_file(folder / ".env"), **environment}
+    given = {**read_env_file(folder / ".env"), **environment}
 
     def setting(name: str, default: str) -> str:
         return given.get(name) or default
@@ -102,7 +102,12 @@ def _port(name: str, text: str) -> int:
     return int(text)
 
 
-def _read_env_file(path: Path) -> dict[str, str]:
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the settings of a ``.env`` file; none if there is no such file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

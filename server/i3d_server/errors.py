@@ -2,6 +2,7 @@
 
 I3dError
 ├── RepositoryError            the model repository holds nothing that can be served
+├── StackError                 the lab server's containers do not start, or do not answer
 ├── UnsupportedPlatformError   no Triton wheel exists for this machine or this Python
 └── ServerError
     └── ServerStartError       Triton did not start, or ended on its own
@@ -15,6 +16,10 @@ from i3d_client.errors import I3dError, ServerError
 
 class RepositoryError(I3dError):
     """The model repository is missing, empty, or has no model that the engine can load."""
+
+
+class StackError(I3dError):
+    """The lab server's containers do not start, do not answer, or cannot be reached."""
 
 
 class UnsupportedPlatformError(I3dError):

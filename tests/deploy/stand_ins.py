@@ -28,23 +28,28 @@ PROJECT = Path(__file__).parents[2]
 LABEL = "i3d.stand-in"
 BASE = "i3d-triton-tests-base"
 _WHEELHOUSE = "/opt/wheelhouse"
-_SUITE = "bookworm"
+_SUITE, _PYTHON_VERSION = "bookworm", "3.11.2"  # of its Python: some packages want 3.11.5
 _PIP = f"ENV PIP_NO_INDEX=1 PIP_FIND_LINKS={_WHEELHOUSE} PIP_ROOT_USER_ACTION=ignore\n"
 _APT = "apt-get update && apt-get install -y --no-install-recommends"
 _CLEAN = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
-_OPEN_PIP = "rm -f /usr/lib/python3*/EXTERNALLY-MANAGED"
+# PyPI's pip, as in the official images: Debian's own gives up on what this one resolves.
+_PIP_ITSELF = (
+    "rm -f /usr/lib/python3*/EXTERNALLY-MANAGED "
+    f"&& python3 $(ls {_WHEELHOUSE}/pip-*.whl)/pip install --no-index --find-links {_WHEELHOUSE} pip"
+)
 
 PYTHON = f"""FROM {BASE}
-RUN {_APT} python3 python3-pip && {_CLEAN} && {_OPEN_PIP} \\
-    && ln -s /usr/bin/python3 /usr/local/bin/python
+RUN {_APT} python3 && {_CLEAN} && ln -s /usr/bin/python3 /usr/local/bin/python
 COPY wheelhouse {_WHEELHOUSE}
+RUN {_PIP_ITSELF}
 {_PIP}CMD ["python3"]
 """
 
 # As in the official image: layout, PATH, user 1000, an entry point that runs what it is given.
 TRITON = f"""FROM {BASE}
-RUN {_APT} python3 python3-pip libpython3.11 && {_CLEAN} && {_OPEN_PIP}
+RUN {_APT} python3 libpython3.11 && {_CLEAN}
 COPY wheelhouse {_WHEELHOUSE}
+RUN {_PIP_ITSELF}
 COPY tritonserver /opt/tritonserver
 COPY entrypoint.sh /opt/nvidia/nvidia_entrypoint.sh
 RUN useradd --uid 1000 --create-home triton-server
@@ -155,6 +160,7 @@ def _wheelhouse() -> tuple[Path, str]:
     images = PROJECT / "server" / "images"
     tools = _requirements("labs", "monitoring", "export:onnx,onnxruntime,platformdirs")
     asked = [
+        ["pip>=24"],
         [*tools, "hatchling>=1.27"],
         _requirements("export", "demo", "dev:hatchling"),
         [
@@ -162,7 +168,7 @@ def _wheelhouse() -> tuple[Path, str]:
             for line in (images / "triton-cpu" / "requirements.txt").read_text().split("\n")
         ],
     ]
-    key = _hash(*("\n".join(lines) for lines in asked))
+    key = _hash(_PYTHON_VERSION, *("\n".join(lines) for lines in asked))
     folder = CACHE / "wheelhouse" / key
     if not folder.is_dir():
         folder.parent.mkdir(exist_ok=True)
@@ -173,7 +179,8 @@ def _wheelhouse() -> tuple[Path, str]:
                 listed.write_text("\n".join(lines))
                 run(
                     *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", aside),
-                    *("--only-binary", ":all:", "--requirement", listed),
+                    *("--only-binary", ":all:", "--python-version", _PYTHON_VERSION),
+                    *("--requirement", listed),
                 )
             aside.rename(folder)
     return folder, key
