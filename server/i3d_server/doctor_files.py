@@ -11,7 +11,9 @@ from i3d_server.doctor_settings import StackSettings
 from i3d_server.repository_view import ENGINES
 
 _GRAPH = Path("1/model.onnx")
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_GROUP, _EVERYONE = stat.S_IRWXG, stat.S_IRWXO
+# The gateway reads the key of its certificate through its group.
+_SERVER_KEY = ("gateway", "server.key")
 
 
 def file_checks(settings: StackSettings) -> Iterator[Check]:
@@ -58,7 +60,7 @@ def _labs(folder: Path) -> Check:
     if not folder.exists():
         return Check(name=name, status="ok", says=f"{folder} is made by the first start")
     try:
-        open_keys = [str(key) for key in _keys(folder) if key.stat().st_mode & _OTHERS]
+        open_keys = [str(key) for key in _keys(folder) if key.stat().st_mode & _forbidden(key)]
         certificate_authority = (folder / "authority" / "ca.key").is_file()
         writable = bool(folder.stat().st_mode & stat.S_IWOTH)
     except OSError as error:
@@ -82,6 +84,12 @@ def _labs(folder: Path) -> Check:
         return Check(name=name, status="ok", says=f"{folder}: certificates come with the start")
     number = sum(1 for _ in folder.glob("*/client.key"))
     return Check(name=name, status="ok", says=f"{number} in {folder}, keys for their owner alone")
+
+
+def _forbidden(key: Path) -> int:
+    if key.parts[-2:] == _SERVER_KEY:
+        return stat.S_IWGRP | _EVERYONE
+    return _GROUP | _EVERYONE
 
 
 def _keys(folder: Path) -> list[Path]:

@@ -28,7 +28,14 @@ from i3d_server.gateway_log import LoggedRequest, parse_line
 from i3d_server.gateway_log_follower import LogFollower
 
 try:
-    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+    from prometheus_client import (
+        CollectorRegistry,
+        Counter,
+        Gauge,
+        Histogram,
+        disable_created_metrics,
+        start_http_server,
+    )
 
     from i3d_server.model_gauges import set_model_gauges
 except ImportError as missing:
@@ -145,6 +152,7 @@ def serve_metrics(
         OSError: the port is in use.
         ValueError: the price in the environment is no number.
     """
+    disable_created_metrics()  # a series more for each, which no panel needs
     registry = CollectorRegistry()
     metrics = GatewayMetrics(registry)
     if price := os.environ.get(PRICE_VARIABLE, "").strip():

@@ -320,7 +320,14 @@ def test_keys_that_others_can_read_are_a_problem(program: Program, stack: Path) 
         key.parent.mkdir(parents=True)
         key.touch(mode=0o600)
     (stack / "labs").chmod(0o755)
+    server_key = stack / "labs" / "gateway" / "server.key"
+    server_key.parent.mkdir()
+    server_key.touch()
+    server_key.chmod(0o640)  # the gateway's group
     assert examined(stack)["labs"].says.startswith("2 in ")
+    server_key.chmod(0o644)
+    assert "gateway/server.key" in examined(stack)["labs"].says
+    server_key.chmod(0o640)
     (stack / "labs" / "beta" / "client.key").chmod(0o640)
     found = examined(stack)["labs"]
     assert found.status == "problem"

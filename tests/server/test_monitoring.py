@@ -32,6 +32,7 @@ from i3d_bench.simulated_accelerator import MODEL_NAME, write_simulated_accelera
 from i3d_server.triton_process import Ports, running_triton
 
 MONITORING = Path(__file__).parents[2] / "server" / "monitoring"
+PAGE = MONITORING.parents[1] / "docs" / "monitoring.md"
 DASHBOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
 RATE_INTERVAL_S = 20
 RATE_INTERVAL = f"{RATE_INTERVAL_S}s"
@@ -257,12 +258,22 @@ def test_grafana_is_provisioned_with_where_its_files_are() -> None:
     assert f"timeInterval: {interval[1]} " in datasource
 
 
-def test_the_exporter_runs_as_the_page_says() -> None:
+def test_the_page_names_every_metric_of_the_exporter(monitoring: Monitoring) -> None:
+    page = PAGE.read_text()
+    names = json.loads(monitoring.prometheus.get("/api/v1/label/__name__/values"))["data"]
+    ours = {re.sub("_(bucket|sum|count)$", "", name) for name in names if "i3d_" in name}
+    assert len(ours) >= 9
+    for name in ours:
+        assert f"`{name}`" in page, name
+
+
+def test_the_exporter_has_the_options_of_the_page() -> None:
     help_text = subprocess.run(
         [sys.executable, "-m", "i3d_server.gateway_metrics", "--help"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    for option in ("--log", "--port", "--address", "--repository"):
+    (command,) = re.findall(r"^python -m i3d_server\.gateway_metrics (.*)$", PAGE.read_text(), re.M)
+    for option in (*re.findall(r"--[a-z]+", command), "--repository"):
         assert option in help_text
