@@ -90,6 +90,12 @@ class RunningGateway:
         return {pid for pid in self.pids() if _title(pid) == "nginx: worker process"}
 
 
+def find_nginx() -> Path | None:
+    """Return where nginx is; Debian keeps it where only root's PATH leads."""
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    return None if found is None else Path(found)
+
+
 @contextlib.contextmanager
 def running_gateway(
     *,
@@ -97,6 +103,7 @@ def running_gateway(
     triton_servers: Sequence[str],
     port: int | None = None,
     max_request_mb: int = 64,
+    log_rotate_mb: int = 256,
     watch_seconds: float = 0.2,
     processes: int = 2,
     start_timeout_s: float = 20.0,
@@ -108,6 +115,7 @@ def running_gateway(
         triton_servers: "HOST:PORT" of each Triton's gRPC.
         port: on 127.0.0.1; None means a free one.
         max_request_mb: larger requests are refused.
+        log_rotate_mb: from this size on the access log is put aside.
         watch_seconds: between two looks at ``labs_gateway``.
         processes: of nginx.
         start_timeout_s: seconds until it must listen.
@@ -115,7 +123,9 @@ def running_gateway(
     Raises:
         ServerStartError: nginx is not installed, or did not start; says why.
     """
-    nginx = _find_nginx()
+    nginx = find_nginx()
+    if nginx is None:
+        raise ServerStartError("nginx is not installed: on Debian, apt-get install nginx-light")
     if not START_SCRIPT.is_file():
         raise ServerStartError(f"the gateway's files are part of a checkout: no {START_SCRIPT}")
     with tempfile.TemporaryDirectory(prefix="i3d-gateway-") as name:
@@ -131,6 +141,7 @@ def running_gateway(
             "LABS_GATEWAY": str(labs_gateway),
             "RUN_FOLDER": str(folder / "run"),
             "LOG_FOLDER": str(folder / "log"),
+            "LOG_ROTATE_MB": str(log_rotate_mb),
             "MAX_REQUEST_MB": str(max_request_mb),
             "WATCH_SECONDS": str(watch_seconds),
         }
@@ -156,14 +167,6 @@ def running_gateway(
             yield gateway
         finally:
             _stop(process)
-
-
-def _find_nginx() -> Path:
-    # Debian keeps it where only root's PATH leads.
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise ServerStartError("nginx is not installed: on Debian, apt-get install nginx-light")
-    return Path(found)
 
 
 def _command(folder: Path) -> list[str]:

@@ -1,13 +1,20 @@
 """Labs for tests of the gateway, and what their programs know of it."""
 
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
+import pytest
 
+from i3d_server.gateway import find_nginx
 from i3d_server.labs import add_lab, init_labs, revoke_lab
 
+needs_nginx = pytest.mark.skipif(
+    find_nginx() is None and os.environ.get("I3D_DEPLOY_REQUIRED") != "1",
+    reason="nginx is not installed (apt-get install nginx-light)",
+)
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),

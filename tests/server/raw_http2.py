@@ -7,7 +7,8 @@ import struct
 from tests.server.gateway_labs import Credentials
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+WINDOW_UPDATE, CONTINUATION = 8, 9
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -50,6 +51,15 @@ def request_head(stream: int, path: str, *, method: str = "POST", end: bool = Fa
 
 def opening() -> bytes:
     return PREFACE + frame(SETTINGS, 0)
+
+
+def frame_kinds(content: bytes) -> set[int]:
+    """The kinds of the frames in what was received."""
+    kinds = set()
+    while len(content) >= 9:
+        kinds.add(content[3])
+        content = content[9 + int.from_bytes(content[:3], "big") :]
+    return kinds
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -9,12 +9,24 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.server.gateway_labs import Credentials, Labs
+from tests.server.gateway_labs import Credentials, Labs, needs_nginx
 from tests.server.gateway_upstream import INFER, Upstream, counting_upstream
+from tests.server.raw_http2 import (
+    DATA,
+    GOAWAY,
+    RST_STREAM,
+    frame,
+    frame_kinds,
+    opening,
+    read_all,
+    request_head,
+    tls,
+)
 
 from i3d_server.errors import ServerStartError
 from i3d_server.gateway import RunningGateway, running_gateway
 
+pytestmark = needs_nginx
 SERVICE = "/inference.GRPCInferenceService/"
 ALLOWED = [
     *("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata"),
@@ -241,6 +253,52 @@ def test_the_log_has_a_json_object_a_request(labs: Labs) -> None:
     assert 0 < float(str(infer["seconds"])) < 20
     assert infer["status"] == 200
     assert datetime.fromisoformat(str(infer["time"])).tzinfo is not None
+
+
+def test_a_log_that_is_large_is_put_aside(labs: Labs) -> None:
+    lab = labs.add("lab-a")
+
+    async def run() -> None:
+        async with gateway_to_upstream(labs, log_rotate_mb=1) as (gateway, upstream):
+            upstream.released.set()
+            aside = [gateway.access_log.with_name(f"access.jsonl.{number}") for number in (1, 2)]
+            for _ in range(2):
+                with gateway.access_log.open("a") as log:
+                    log.write("x" * 2**20 + "\n")
+                async with asyncio.timeout(10):
+                    while not (gateway.access_log.exists() and aside[0].exists()):
+                        await asyncio.sleep(0.02)
+                    while gateway.access_log.stat().st_size > 0:
+                        await asyncio.sleep(0.02)
+                await asyncio.sleep(0.5)  # nginx's processes open it one by one
+                await status_of(lab, gateway.address)
+            assert json.loads(gateway.access_log.read_text())["call"] == "ModelInfer"
+            assert [path.read_text().count("ModelInfer") for path in aside] == [1, 0]
+
+    asyncio.run(run())
+
+
+@pytest.mark.faults
+def test_an_upload_that_stands_still_for_a_while_is_no_error(labs: Labs) -> None:
+    lab, other = labs.add("lab-a", in_flight=1), labs.add("lab-b")
+
+    async def run() -> None:
+        async with gateway_to_upstream(labs) as (gateway, upstream):
+            upstream.released.set()
+            with tls(gateway.address, lab) as connection:
+                message = b"\0" + len(LARGE).to_bytes(4, "big") + LARGE
+                connection.sendall(opening() + request_head(1, INFER))
+                connection.sendall(frame(DATA, 1, message[:10_000]))
+                await asyncio.sleep(65)  # longer than nginx waits by itself
+                assert await status_of(lab, gateway.address) is grpc.StatusCode.UNAVAILABLE
+                assert await status_of(other, gateway.address) is grpc.StatusCode.OK
+                connection.settimeout(0.5)
+                assert frame_kinds(read_all(connection)).isdisjoint({RST_STREAM, GOAWAY})
+            async with asyncio.timeout(5):
+                while await status_of(lab, gateway.address) is not grpc.StatusCode.OK:
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(run())
 
 
 def test_what_cannot_work_is_said_at_the_start(labs: Labs, tmp_path: Path) -> None:

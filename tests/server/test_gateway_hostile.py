@@ -18,7 +18,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from tests.server.gateway_labs import Credentials, Labs
+from tests.server.gateway_labs import Credentials, Labs, needs_nginx
 from tests.server.gateway_upstream import INFER
 from tests.server.raw_http2 import (
     CONTINUATION,
@@ -43,6 +43,7 @@ from i3d_bench.simulated_accelerator import MODEL_NAME, write_simulated_accelera
 from i3d_server.gateway import RunningGateway, running_gateway
 from i3d_server.triton_process import RunningTriton, running_triton
 
+pytestmark = needs_nginx
 HALF_OPEN = 1000
 
 

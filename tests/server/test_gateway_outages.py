@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.server.gateway_labs import Credentials, Labs
+from tests.server.gateway_labs import Credentials, Labs, needs_nginx
 from tests.server.gateway_upstream import INFER, counting_upstream
 from tests.server.test_gateway_hostile import GOOD
 from tests.server.tiny_network import CONTRACT
@@ -18,6 +18,8 @@ from tests.server.tiny_network import CONTRACT
 from i3d_bench.simulated_accelerator import write_simulated_accelerator
 from i3d_server.gateway import running_gateway
 from i3d_server.triton_process import Ports, RunningTriton, running_triton
+
+pytestmark = needs_nginx
 
 
 @pytest.fixture
