@@ -152,7 +152,7 @@ def serve_metrics(
         OSError: the port is in use.
         ValueError: the price in the environment is no number.
     """
-    disable_created_metrics()  # a series more for each, which no panel needs
+    disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each, which no panel needs
     registry = CollectorRegistry()
     metrics = GatewayMetrics(registry)
     if price := os.environ.get(PRICE_VARIABLE, "").strip():
