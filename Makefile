@@ -2,6 +2,7 @@
 #   make demo [VIDEO=path]   classify a video on this machine, from nothing
 #   make test                the tests
 #   make test-faults         kills, interruptions, servers that fail: minutes more
+#   make test-deploy         the lab server on real Docker, with nginx, Triton and Prometheus: minutes more
 #   make test-full           shipped networks at every precision, every size: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
@@ -11,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
 
-.PHONY: demo test test-faults test-full lint format bench docs setup clean
+.PHONY: demo test test-faults test-deploy test-full lint format bench docs setup clean
 
 demo: setup
 	$(BIN)/i3d export kinetics400
@@ -22,6 +23,9 @@ test: setup
 
 test-faults: setup
 	$(BIN)/pytest -m faults
+
+test-deploy: setup
+	$(BIN)/pytest -m deploy
 
 test-full: setup
 	$(BIN)/pytest -m full_size

@@ -1,8 +1,8 @@
 """How to reach a server: its address, and the lab's credentials where it asks for them.
 
 Each of the two is taken from the first place that says it: what the caller names, the environment
-(``I3D_SERVER``, ``I3D_CREDENTIALS``), the user's configuration file, and, the server, from the
-credentials' folder.
+(``I3D_SERVER``, ``I3D_CREDENTIALS``), the user's configuration file. A credentials' folder names
+its server too: one that the caller names says so before the environment does, any other one last.
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ def find_access(
     config = _read_config(_config_file())
     folder = credentials or os.environ.get("I3D_CREDENTIALS") or config.get("credentials")
     found = None if folder is None else find_credentials(Path(folder))
+    of_folder = None if found is None else found.server
     return Access(
         server=server
+        or (of_folder if credentials else None)
         or os.environ.get("I3D_SERVER")
         or config.get("server")
-        or (None if found is None else found.server)
+        or of_folder
         or DEFAULT_SERVER,
         credentials=found,
     )

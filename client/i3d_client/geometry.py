@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from i3d_client.contract import Colour, ModelContract
 
+GEOMETRY_VERSION = 2  # another number wherever pixels may come out otherwise than before
+
 _KR, _KB = 0.299, 0.114  # BT.601: Y = KR·R + (1 − KR − KB)·G + KB·B
 _MPEG_RANGE, _JPEG_RANGE = 1, 2
 _MOVED = 1 / 32

@@ -16,6 +16,7 @@ import numpy as np
 
 from i3d_client.contract import ModelContract
 from i3d_client.errors import OtherRunError, OutputError, VideoError
+from i3d_client.geometry import GEOMETRY_VERSION
 from i3d_client.inference import identity_of
 from i3d_client.inputs import Input
 from i3d_client.journal import Journal, remove_journal, what_differs
@@ -373,6 +374,7 @@ def _prepare(
             for stamp, sha256 in zip(stamps, hashes, strict=True)
         ],
         "model": identity_of(model),
+        "geometry_version": GEOMETRY_VERSION,
         "start_s": options.start_s,
         "stop_s": options.stop_s,
     }

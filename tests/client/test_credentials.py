@@ -60,6 +60,7 @@ def test_the_first_place_that_says_it_decides(
     assert found.server == "environment:1"
     assert found.credentials is not None
     assert found.credentials.folder.name == "old"
+    assert find_access(credentials=given_labs / "rats").server == "rats.example.org:8443"
     found = find_access(server="option:1", credentials=mice)
     assert found.server == "option:1"
     assert found.credentials is not None
