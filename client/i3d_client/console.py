@@ -171,12 +171,10 @@ class _TextView(Observer):
             self._bars.remove_task(self._tasks.pop(outcome.given))
         self._total.setdefault(outcome.given, 0)
         self._print_answer(outcome)
-        name = printable(outcome.given.files[0])
         for warning in outcome.warnings:
-            self._print(f"warning: {name}: {warning}")
+            self._print(f"warning: {_about(outcome, warning)}")
         for problem in outcome.problems:
-            where = "" if problem.startswith(name) else f"{name}: "
-            self._print(f"error: {where}{problem}")
+            self._print(f"error: {_about(outcome, problem)}")
 
     def said(self, message: str) -> None:
         self._print(message)
@@ -226,9 +224,15 @@ class _TextView(Observer):
             self._print(f"{incomplete} of {len(outcomes)} videos failed or are incomplete:")
             for outcome in outcomes:
                 for problem in outcome.problems[:1]:
-                    self._print(f"  {printable(outcome.given.name)}: {problem}")
+                    self._print(f"  {_about(outcome, problem)}")
         if totals["interrupted"]:
             self._print("interrupted; the same command goes on from here")
+
+
+def _about(outcome: Outcome, message: str) -> str:
+    """Name the video first, unless the message does."""
+    name = printable(outcome.given.files[0])
+    return message if message.startswith(name) else f"{name}: {message}"
 
 
 _STATES = ("done", "resumed", "skipped", "failed", "interrupted")

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Install what the tests of the lab server run for real and this machine lacks: Debian's nginx,
+# Prometheus, Docker with Compose v1, and debootstrap. As root, on Debian; nothing is started.
+set -eu
+
+wanted=
+for pair in nginx:nginx-light prometheus:prometheus dockerd:docker.io \
+    docker-compose:docker-compose debootstrap:debootstrap; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || wanted="$wanted ${pair#*:}"
+done
+[ -n "$wanted" ] || exit 0
+
+# Packages start the services that they bring, on all addresses; this keeps them from it.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+apt-get update --quiet=2
+# shellcheck disable=SC2086 # names of packages, apart
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends $wanted
