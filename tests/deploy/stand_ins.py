@@ -35,7 +35,8 @@ _CLEAN = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
 # PyPI's pip, as in the official images: Debian's own gives up on what this one resolves.
 _PIP_ITSELF = (
     "rm -f /usr/lib/python3*/EXTERNALLY-MANAGED "
-    f"&& python3 $(ls {_WHEELHOUSE}/pip-*.whl)/pip install --no-index --find-links {_WHEELHOUSE} pip"
+    f"&& python3 $(ls {_WHEELHOUSE}/pip-*.whl)/pip install "
+    f"--no-index --find-links {_WHEELHOUSE} pip"
 )
 
 PYTHON = f"""FROM {BASE}
