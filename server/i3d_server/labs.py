@@ -281,7 +281,8 @@ def _write_gateway(
             hosts = tuple(known or _default_hosts())
         issued = certificate_authority.issue_server(authority, hosts=hosts, now=now, days=days)
         certificate = issued.certificate
-        write_file(folder / "server.key", key_pem(issued.key), mode=PRIVATE)
+        # The gateway reads it through its group, which ``i3d_server.prepare`` gives it.
+        write_file(folder / "server.key", key_pem(issued.key), mode=PRIVATE, as_before=True)
         write_file(folder / "server.crt", certificate_pem(certificate), mode=PUBLIC)
     return LabServer(
         labs=labs,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,8 +42,14 @@ def make_folder(folder: Path, *, mode: int) -> None:
         _give_to_owner_of(folder.parent, folder)
 
 
-def write_file(path: Path, content: bytes, *, mode: int) -> None:
+def write_file(path: Path, content: bytes, *, mode: int, as_before: bool = False) -> None:
     """Write a file aside with these permissions, put it on the disk, and give it its name.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        mode: permissions.
+        as_before: whom the file's group lets read what is there now, reads what comes too.
 
     Raises:
         LabsError: it cannot be written; what was there before still is.
@@ -55,6 +62,8 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(descriptor, mode)
                 _give_to_owner_of(path.parent, descriptor)
+                if as_before and path.exists():
+                    _let_group_read(descriptor, path.stat())
                 file.write(content)
                 file.flush()
                 os.fsync(descriptor)
@@ -106,6 +115,13 @@ def _give_to_owner_of(folder: Path, file: Path | int) -> None:
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def _let_group_read(file: int, before: os.stat_result) -> None:
+    if before.st_mode & stat.S_IRGRP:
+        with contextlib.suppress(PermissionError):  # it is not a group of this user's
+            os.fchown(file, -1, before.st_gid)
+            os.fchmod(file, stat.S_IMODE(os.fstat(file).st_mode) | stat.S_IRGRP)
 
 
 @contextlib.contextmanager

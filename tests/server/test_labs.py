@@ -344,6 +344,17 @@ def test_other_hosts_renew_the_gateway_s_certificate(labs: Path) -> None:
         init_labs(labs=labs, hosts=["gpu example"])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to a group")
+def test_whoever_reads_the_gateway_s_key_reads_the_next_one_too(labs: Path) -> None:
+    key = labs / "gateway" / "server.key"
+    os.chown(key, -1, 8443)
+    key.chmod(0o640)
+    before = key.read_bytes()
+    init_labs(labs=labs, hosts=["gpu.example.org"])
+    assert key.read_bytes() != before
+    assert (stat.S_IMODE(key.stat().st_mode), key.stat().st_gid) == (0o640, 8443)
+
+
 def test_a_certificate_of_the_gateway_that_soon_expires_is_renewed(labs: Path) -> None:
     init_labs(labs=labs, hosts=["gpu.example.org"], days=20)
     add_lab(name="mice", labs=labs)
