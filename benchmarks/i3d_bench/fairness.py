@@ -3,7 +3,7 @@
     python -m i3d_bench.fairness --out benchmarks/results/fairness.json [--seconds 15]
 
 Two labs with equal caps send to one SIMULATED accelerator through the real gateway and the real
-Triton. Lab A wants more in flight than its cap (32) and asks again 20 ms after it was refused,
+Triton. Lab A wants more in flight than its cap (32) and asks again 50 ms after it was refused,
 sooner than this project's client does. Lab B keeps its cap full. Either alone keeps the device busy
 all the time, so B's fair share is half of what it gets alone. Then the same without caps: what A
 takes then is what the caps are for.
@@ -42,11 +42,11 @@ A_WANTS = 32
 ALLOWED_SHARE = 0.45
 SATURATED = 0.9
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
-_MAX_BATCH = 4
+_MAX_BATCH = 2
 # A rate that clients, gateway and Triton keep up with on two cores, for requests of 2.3 MB.
 _SECONDS_PER_SEGMENT = 0.04
 _WARM_UP_S = 2.0
-_BACK_OFF_S = 0.02
+_BACK_OFF_S = 0.05
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -99,14 +99,17 @@ class Server:
 
 
 def measure(
-    *, seconds: float, contract: ModelContract | None = None, with_uncapped: bool = True
+    *,
+    seconds: float,
+    contract: ModelContract | None = None,
+    seconds_per_segment: float = _SECONDS_PER_SEGMENT,
 ) -> dict[str, Any]:
     """Run the benchmark and return its figures.
 
     Args:
         seconds: that each of the runs is counted.
         contract: of the simulated model; None is that of ``homecage9``.
-        with_uncapped: also without caps.
+        seconds_per_segment: that the device takes.
 
     Raises:
         RuntimeError: an answer was wrong, or a lab alone does not saturate the device, so that
@@ -114,20 +117,19 @@ def measure(
     """
     facts = machine_facts()
     contract = contract or load_profile("homecage9").contract
-    device_per_s = 1 / _SECONDS_PER_SEGMENT
+    device_per_s = 1 / seconds_per_segment
     with (
         tempfile.TemporaryDirectory(prefix="i3d-fairness-") as folder,
         simulated_accelerator(
             contract=contract,
-            seconds_per_window=_SECONDS_PER_SEGMENT / contract.windows_per_segment,
+            seconds_per_window=seconds_per_segment / contract.windows_per_segment,
             max_batch_size=_MAX_BATCH,
         ) as triton,
     ):
-        found = {"capped": _compare(Path(folder) / "capped", triton, contract, seconds, cap=CAP)}
-        if with_uncapped:
-            found["uncapped"] = _compare(
-                Path(folder) / "uncapped", triton, contract, seconds, cap=None
-            )
+        found = {
+            name: _compare(Path(folder) / name, triton, contract, seconds, cap=cap)
+            for name, cap in (("capped", CAP), ("uncapped", None))
+        }
     for name, run in found.items():
         for lab in ("a", "b"):
             if run[f"{lab}_alone"]["answered_per_s"] < SATURATED * device_per_s:
@@ -151,15 +153,9 @@ def measure(
 def _compare(
     folder: Path, triton: str, contract: ModelContract, seconds: float, *, cap: int | None
 ) -> dict[str, Any]:
-    request = _request(contract)
     with _gateway(folder, triton, cap=cap) as address:
-        server = Server(address=address, labs=folder, request=request)
-        asyncio.run(_verify(server, contract))
-        alone = {
-            name: asyncio.run(_run(server, [Lab(f"lab-{name}", wants)], seconds))[0]
-            for name, wants in (("a", A_WANTS), ("b", CAP))
-        }
-        together = asyncio.run(_run(server, [Lab("lab-a", A_WANTS), Lab("lab-b", CAP)], seconds))
+        server = Server(address=address, labs=folder, request=_request(contract))
+        alone, together = asyncio.run(_alone_and_together(server, contract, seconds))
     share = together[1]["answered_per_s"] / alone["b"]["answered_per_s"]
     return {
         "a_alone": alone["a"],
@@ -168,6 +164,17 @@ def _compare(
         "b_beside_a": together[1],
         "b_beside_a_over_alone": round(share, 3),
     }
+
+
+async def _alone_and_together(
+    server: Server, contract: ModelContract, seconds: float
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    await _verify(server, contract)
+    alone = {
+        name: (await _run(server, [Lab(f"lab-{name}", wants)], seconds))[0]
+        for name, wants in (("a", A_WANTS), ("b", CAP))
+    }
+    return alone, await _run(server, [Lab("lab-a", A_WANTS), Lab("lab-b", CAP)], seconds)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ accelerator is SIMULATED. The labs want more in flight than their caps, so part 
 refused with UNAVAILABLE, after which a connection waits a moment: that is back-off. Any other error
 counts as one that a client sees, and so does an answer that is not what the simulation must say.
 
-Memory is the resident set (VmRSS) of all nginx processes, and of Triton with its stubs, every
-second: its mean in the last minute over that in the second one, when everything has been used.
+Memory is the resident set (VmRSS) of all nginx processes, and of Triton with its stubs, four times
+a second: its mean in the last minute over that in the second one, when all has been used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LABS = 5
 _CAP = 8
 _SECONDS_PER_SEGMENT = 0.04
 _BACK_OFF_S = 0.5
-_SAMPLED_EVERY_S = 1.0
+_SAMPLED_EVERY_S = 0.25
 _CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -158,7 +158,7 @@ async def _run(
     watched: dict[str, Callable[[], list[int]]],
     seconds: float,
 ) -> dict[str, list[float]]:
-    """Load for a time; return the memory of what is watched, in MB, every second."""
+    """Load for a time; return the memory of what is watched, in MB, over time."""
     memory: dict[str, list[float]] = {name: [] for name in watched}
     ends = time.monotonic() + seconds
     async with asyncio.TaskGroup() as group:

@@ -50,7 +50,8 @@ def request_head(stream: int, path: str, *, method: str = "POST", end: bool = Fa
 
 
 def opening() -> bytes:
-    return PREFACE + frame(SETTINGS, 0)
+    """With the acknowledgement of settings that are yet to come, so that all can go at once."""
+    return PREFACE + frame(SETTINGS, 0) + frame(SETTINGS, 0, flags=1)
 
 
 def frame_kinds(content: bytes) -> set[int]:

@@ -11,7 +11,7 @@ pytestmark = needs_nginx
 
 @pytest.mark.faults
 def test_a_lab_keeps_its_share_beside_a_flood_and_not_without_caps() -> None:
-    figures = fairness.measure(seconds=3, contract=CONTRACT)
+    figures = fairness.measure(seconds=6, contract=CONTRACT, seconds_per_segment=0.08)
     assert figures["capped"]["b_beside_a_over_alone"] >= fairness.ALLOWED_SHARE
     assert figures["uncapped"]["b_beside_a_over_alone"] < fairness.ALLOWED_SHARE
     assert figures["capped"]["a_beside_b"]["refused_per_s"] > 10
