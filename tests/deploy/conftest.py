@@ -2,10 +2,12 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.deploy.docker_host import CACHE, Compose, compose_v1, compose_v2, require_docker, run
+from tests.deploy.lab_server import LabServer, running_lab_server
 from tests.deploy.project_copy import CPU_FILE
 from tests.deploy.stand_ins import PROJECT, make_stand_ins
 
@@ -50,6 +52,18 @@ def export_cache(stand_ins: None) -> Path:  # noqa: ARG001 - they come first
         timeout_s=900,
     )
     return cache
+
+
+@pytest.fixture(scope="module")
+def lab_server(
+    composes: dict[str, Compose],
+    stand_ins: None,  # noqa: ARG001 - they come first
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LabServer]:
+    """A running lab server on the CPU, with one lab."""
+    folder = tmp_path_factory.mktemp("lab-server") / "i3d-triton"
+    with running_lab_server(composes["v2"], folder) as server:
+        yield server
 
 
 def read_config(compose: Compose, file: str) -> dict:  # type: ignore[type-arg]
