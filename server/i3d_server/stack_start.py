@@ -14,10 +14,11 @@ from pathlib import Path
 from i3d_server.compose import Compose
 from i3d_server.errors import StackError
 from i3d_server.stack import Service, Stack
+from i3d_server.triton_log import failed_models
 
 _POLL_S = 1.0
-_RESTARTS = 3
-_LOG_LINES = 25
+_RESTARTS = 2
+_LOG_LINES, _MANY_LINES = 25, 1000
 _HANDSHAKE_S = 5.0
 
 Echo = Callable[[str], object]
@@ -146,6 +147,11 @@ def _what_failed(stack: Stack, status: int) -> str:
 
 
 def _last_words(stack: Stack, service: Service) -> str:
+    if service.name == "triton":
+        # Its last lines are tables: the reasons come before them.
+        reasons = failed_models(stack.log(service, lines=_MANY_LINES))
+        if reasons:
+            return "\n".join(f"{model}: {reason}" for model, reason in reasons.items())
     log = stack.log(service, lines=_LOG_LINES).rstrip()
     return f"The end of its log:\n{log}" if log else "Its log is empty"
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.deploy.docker_host import Compose
 from tests.deploy.project_copy import Checkout, copy_project
 from tests.deploy.stand_ins import PROJECT
 
+from i3d_bench.number_network import number_contract, write_number_model
 from i3d_export.default_clips import clip
 
 pytestmark = pytest.mark.deploy
@@ -74,3 +76,26 @@ def test_a_start_that_fails_names_the_service_and_shows_its_log(checkout: Checko
     assert "error: prepare failed (ended, exit status 1). The end of its log:" in done.stderr
     assert "holds no model" in done.stderr
     assert "i3d export kinetics400" in done.stderr
+
+
+@pytest.mark.parametrize("checkout", ["v1"], indirect=True)
+def test_a_model_that_is_not_verified_keeps_the_gateway_closed(checkout: Checkout) -> None:
+    write_number_model(checkout.folder / "model_repository", "numbers", number_contract())
+    done = checkout.type("i3d server up --cpu", check=False, timeout_s=900)
+    assert done.returncode == 1
+    assert "error: verify failed (ended, exit status 1)" in done.stderr
+    assert "numbers: not verified (see above), so the gateway stays closed" in done.stderr
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", 8443), timeout=5)
+
+
+@pytest.mark.parametrize("checkout", ["v2"], indirect=True)
+def test_a_triton_that_dies_again_and_again_ends_the_wait(checkout: Checkout) -> None:
+    write_number_model(checkout.folder / "model_repository", "numbers", number_contract())
+    (checkout.folder / "model_repository/numbers/1/model.xml").write_text("not a network")
+    done = checkout.type("i3d server up --cpu", check=False, timeout_s=900)
+    assert done.returncode == 1
+    assert "error: triton ended 2 times, and Docker goes on starting it again" in done.stderr
+    assert "numbers: " in done.stderr
+    assert "OpenVINO cannot load" in done.stderr
+    assert "numbers" in checkout.type("i3d server logs triton").stdout
