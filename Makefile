@@ -47,6 +47,8 @@ bench: setup
 	$(BIN)/python -m i3d_bench.pipelines --out benchmarks/results/pipelines.json
 	$(BIN)/python -m i3d_bench.memory --out benchmarks/results/memory.json
 	$(BIN)/python -m i3d_bench.wire --out benchmarks/results/wire.json
+	$(BIN)/python -m i3d_bench.fairness --out benchmarks/results/fairness.json
+	$(BIN)/python -m i3d_bench.gateway_load --out benchmarks/results/gateway_load.json
 	$(BIN)/python -m i3d_bench.kills --out benchmarks/results/kills.json
 	$(BIN)/python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
 

@@ -10,8 +10,9 @@ anything is timed, the first frames of both are compared, and every timed run mu
 Times are processor time of the process. Machines that are shared change their speed from one second
 to the next, so all readers of a video are open at a time and go on in turns of 100 frames; a ratio
 is the median over whole passes. The bound is decoding alone: PyAV, one thread, pictures dropped;
-``bound_over_opencv`` is how many times as fast as OpenCV's reader that is. Our side's first pass over a file, which a client makes once a recording, is timed apart
-(``first_pass_s``): most of it does not grow with the file, and these clips are short.
+``bound_over_opencv`` is how many times as fast as OpenCV's reader that is. Our side's first pass
+over a file, which a client makes once a recording, is timed apart (``first_pass_s``): most of it
+does not grow with the file, and these clips are short.
 
 Measured are two films, a drawn cage (a still picture before which one thing moves, so that there is
 little to decode), and what is named with ``--video``.
@@ -202,9 +203,7 @@ def _measure_one(video: Path, repeats: int) -> dict[str, Any]:
         "mean_difference_to_opencv_grey_levels": differences,
         "frames_per_second": {name: round(rate(name), 1) for name in jobs},
         "over_opencv": {name: over(f"ours_{name}", f"opencv_{name}") for name in in_colour},
-        "bound_over_opencv": {
-            name: over("decoding_alone", f"opencv_{name}") for name in in_colour
-        },
+        "bound_over_opencv": {name: over("decoding_alone", f"opencv_{name}") for name in in_colour},
         "of_decoding_alone": {name: over(f"ours_{name}", "decoding_alone") for name in CONTRACTS},
     }
 

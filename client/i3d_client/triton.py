@@ -64,9 +64,14 @@ _CHANNEL_OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 5000),
 ]
-# The process that runs a model has died: out of memory, or killed. Once Triton is started again, it
-# answers.
-_STUB_DIED = re.compile(r"[Ss]tub process .*is not healthy")
+# What has a status that would end the run, and passes all the same: the process that runs a model
+# has died (Triton starts it again); another client's request, with an impossible batch size, has
+# spoiled the batch that ours was in; a stream was ended in the middle of the answer.
+_PASSES = re.compile(
+    r"[Ss]tub process .*is not healthy"
+    r"|batch size \d+ for .*max allowed is"
+    r"|RST_STREAM"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,7 +357,7 @@ class Connection:
             )
         if code in {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED"}:
             return ServerUnavailableError(text)
-        if _STUB_DIED.search(message):
+        if _PASSES.search(message):
             return ServerUnavailableError(text)
         if "shared memory region" in message and "find" in message:
             return RegionUnknownError(text)

@@ -22,9 +22,11 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         changes_after: int | None,
         priorities: list[int],
         refusals: Sequence[grpc.StatusCode],
+        refusal: str,
     ) -> None:
         self.priorities = priorities
         self.refusals = list(refusals)
+        self.refusal = refusal
         self.left = changes_after
         self.contract = contract
         self.ready = ready
@@ -63,7 +65,7 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> service_pb2.ModelInferResponse:
         self.priorities.append(request.parameters["priority"].uint64_param)
         if self.refusals:
-            context.abort(self.refusals.pop(0), "because of the test")
+            context.abort(self.refusals.pop(0), self.refusal)
         if self.left is not None:
             self.left -= 1
         values = np.zeros(self.shape, np.float32)
@@ -86,6 +88,7 @@ def fault_server(
     port: int = 0,
     priorities: list[int] | None = None,
     refusals: Sequence[grpc.StatusCode] = (),
+    refusal: str = "because of the test",
 ) -> Iterator[str]:
     """Serve one model, ``faulty``; yield ``HOST:PORT``.
 
@@ -99,6 +102,7 @@ def fault_server(
         host, port: to listen at; 0 is a free one.
         priorities: gets that of every request, 0 if it has none.
         refusals: statuses of the first requests.
+        refusal: the message with them.
     """
     server = grpc.server(futures.ThreadPoolExecutor(4))
     faulty = _Faulty(
@@ -109,6 +113,7 @@ def fault_server(
         changes_after=changes_after,
         priorities=[] if priorities is None else priorities,
         refusals=refusals,
+        refusal=refusal,
     )
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(faulty, server)
     address = f"{host}:{port}"

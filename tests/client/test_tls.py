@@ -361,6 +361,24 @@ def test_a_cap_that_is_reached_is_waited_for(make_video: MakeVideo, tmp_path: Pa
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "batch size 3 for 'kinetics400_int8', max allowed is 2",  # another lab's request spoiled it
+        "Received RST_STREAM with error code 2",
+    ],
+)
+def test_what_is_nobody_s_fault_is_asked_again(
+    make_video: MakeVideo, tmp_path: Path, message: str
+) -> None:
+    seen: list[int] = []
+    internal = [grpc.StatusCode.INTERNAL] * 2
+    with fault_server(CONTRACT, refusals=internal, refusal=message, priorities=seen) as address:
+        done = i3d_classify(make_video(100), "--server", address, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert len(seen) > len(internal)
+
+
 def test_a_priority_that_the_server_refuses_is_named(make_video: MakeVideo, tmp_path: Path) -> None:
     with fault_server(CONTRACT, refusals=[grpc.StatusCode.INVALID_ARGUMENT]) as address:
         where = ["--server", address, "--out", tmp_path / "out", "--priority", "interactive"]
