@@ -183,8 +183,7 @@ def _gateway(labs: Path, triton: str, *, cap: int | None) -> Iterator[str]:
     for name in ("lab-a", "lab-b"):
         add_lab(name=name, labs=labs, in_flight=cap or CAP)
     if cap is None:
-        for file in ("caps.conf", "caps_limits.conf"):
-            (labs / "gateway" / file).write_text("")
+        (labs / "gateway" / "caps_limits.conf").write_text("")
     with running_gateway(labs_gateway=labs / "gateway", triton_servers=[triton]) as gateway:
         yield gateway.address
 

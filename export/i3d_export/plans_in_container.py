@@ -76,8 +76,8 @@ def run_plans(request: PlansRequest, *, echo: Echo) -> int:
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:
-    """Return the names of a comma-separated list; None stays None."""
-    return None if text is None else tuple(name for name in text.split(",") if name)
+    """Return the names of a comma-separated list; None if there are none: all that there are."""
+    return tuple(name for name in (text or "").split(",") if name) or None
 
 
 def _find_gpus() -> tuple[Gpu, ...]:

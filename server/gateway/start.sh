@@ -132,12 +132,12 @@ watch() {
     used=$2
     failed=
     while sleep "$WATCH_SECONDS" && kill -0 "$nginx" 2>/dev/null; do
+        touch "$RUN_FOLDER/watched" || continue # the health check looks at its age
         rotate_log "$nginx" || say "access.jsonl cannot be rotated"
-        now=$(state)
+        now=$(state) || continue
         [ "$now" != "$used" ] || continue
         if is_good 2>"$RUN_FOLDER/problem"; then
-            take_candidate
-            kill -HUP "$nginx"
+            take_candidate && kill -HUP "$nginx" || continue # the next look tries again
             used=$now
             say "the labs' files or Triton's addresses changed: reloaded"
         elif [ "$now" != "$failed" ]; then # tried again at every look, said once

@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from i3d_server.doctor_settings import read_env_file, read_settings
 from i3d_server.errors import StackError
 
 GPU_FILE, CPU_FILE = "docker-compose.yml", "docker-compose.cpu.yml"
-_OWNER = "I3D_USER"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,26 +64,18 @@ def find_compose() -> tuple[str, ...]:
 def lab_server_compose(folder: Path, *, cpu: bool) -> Compose:
     """Return Compose for the lab server in ``folder``.
 
-    What exports and builds plans in a container does it as the owner of the model repository, so
-    that the files are theirs; a plain ``docker compose`` can only do that as root or as ``.env``
-    says.
-
     Raises:
         StackError: no such stack there, or no Compose.
-        InputError: a setting that cannot be used.
     """
+    folder = folder.resolve()
     file = folder / (CPU_FILE if cpu else GPU_FILE)
     if not file.is_file():
         raise StackError(
             f"{file}: no such file. Run this in a checkout of i3d-triton, or name one with "
             "--project FOLDER"
         )
-    environment = dict(os.environ)
-    repository = read_settings(folder=folder, gpu=not cpu, release=None).repository
-    chosen = environment.get(_OWNER) or read_env_file(folder / ".env").get(_OWNER)
-    if not chosen and repository.is_dir():
-        owner = repository.stat()
-        environment[_OWNER] = f"{owner.st_uid}:{owner.st_gid}"
+    # Compose v2 believes PWD, which may name a link to the folder.
+    environment = {**os.environ, "PWD": str(folder)}
     return Compose(
         command=(*find_compose(), "-f", file.name), folder=folder, environment=environment
     )

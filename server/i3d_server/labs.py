@@ -262,14 +262,15 @@ def _write_gateway(
     make_folder(folder, mode=0o755)
     taken = [lab for lab in register.labs.values() if lab.revoked is None]
     _update(folder / "ca.crt", certificate_pem(authority.certificate))
-    _update(folder / "caps.conf", caps_text(taken).encode())
-    _update(folder / "caps_limits.conf", caps_limits_text(taken).encode())
     now = _now()
     if not _list_is_current(folder / "revoked.pem", authority, register, now=now):
         revoked = certificate_authority.revocation_list(
             authority, register.revoked.items(), now=now
         )
         write_file(folder / "revoked.pem", revoked, mode=PUBLIC)
+    # After the list: a lab that is revoked never goes without a cap.
+    _update(folder / "caps.conf", caps_text(taken).encode())
+    _update(folder / "caps_limits.conf", caps_limits_text(taken).encode())
     certificate = _server_certificate(folder, authority)
     if (
         certificate is None

@@ -59,7 +59,7 @@ def init(labs: Path, hosts: tuple[str, ...], days: int) -> None:
 @_folder
 @click.option(
     "--in-flight",
-    type=click.IntRange(1, 65_535),
+    type=click.IntRange(1, 128),
     default=8,
     show_default=True,
     help="Requests that the lab may have at the server at a time.",

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from i3d_server.labs_files import LabsError
 
 VERSION = 1
-MOST_IN_FLIGHT = 65_535
+MOST_IN_FLIGHT = 128
 """The largest number that nginx's limit_conn takes."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]")
@@ -135,14 +135,21 @@ def check_in_flight(in_flight: object) -> int:
 
 
 def caps_text(labs: Iterable[Lab]) -> str:
-    """Return ``caps.conf``, which nginx includes in ``http``: a key and a zone for every cap.
+    """Return ``caps.conf``, which nginx includes in ``http``: labs, a key and a zone for every cap.
 
-    A lab whose cap is another has an empty key there, which ``limit_conn`` does not count.
+    A lab whose cap is another has an empty key there, which ``limit_conn`` does not count; so one
+    that is not listed, and would have no cap at all, is refused.
     """
     caps: dict[int, list[str]] = {}
     for lab in labs:
         caps.setdefault(lab.in_flight, []).append(lab.name)
-    parts = ["# Written by `i3d labs`: do not edit.\n"]
+    listed = "".join(
+        f'    "{name}" yes;\n' for name in sorted(n for names in caps.values() for n in names)
+    )
+    parts = [
+        "# Written by `i3d labs`: do not edit.\n"
+        f'map $i3d_lab $i3d_listed {{\n    default "";\n{listed}}}\n'
+    ]
     for cap, names in sorted(caps.items()):
         entries = "".join(f'    "{name}" "{name}";\n' for name in sorted(names))
         parts.append(

@@ -42,8 +42,9 @@ def test_triton_and_gateway_are_not_root_and_cannot_write(lab_server: LabServer)
         assert run("docker", "exec", container, "id", "-u").stdout.strip() == user
         with pytest.raises(AssertionError, match="Read-only file system"):
             run("docker", "exec", "--user", "0", container, "touch", "/etc/written")
+        mounted = {"triton": "/view/written", "gateway": "/opt/i3d/gateway/written"}[service]
         with pytest.raises(AssertionError, match="Read-only file system"):
-            run("docker", "exec", container, "touch", "/view/written", "/opt/i3d/gateway/written")
+            run("docker", "exec", container, "touch", mounted)
 
 
 def test_administration_is_refused_even_beside_triton(lab_server: LabServer) -> None:
@@ -56,8 +57,13 @@ def test_administration_is_refused_even_beside_triton(lab_server: LabServer) -> 
 
 
 def test_triton_cannot_be_reached_from_where_labs_come(lab_server: LabServer) -> None:
-    network = f"{lab_server.project}_front"
     for port in ("8001", "8002"):
+        beside = f"{lab_server.project}_back"
+        run(
+            *("docker", "run", "--rm", "--network", beside, "i3d-triton-tools"),
+            *("python3", "-c", _CONNECT, _TRITON, port),
+        )
+        network = f"{lab_server.project}_front"
         with pytest.raises(AssertionError, match=r"timed out|unreachable|refused"):
             run(
                 *("docker", "run", "--rm", "--network", network, "i3d-triton-tools"),

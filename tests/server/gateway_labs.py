@@ -78,5 +78,4 @@ class Labs:
         return replace(other, ca=self.gateway / "ca.crt")
 
     def remove_caps(self) -> None:
-        (self.gateway / "caps.conf").write_text("")
         (self.gateway / "caps_limits.conf").write_text("")

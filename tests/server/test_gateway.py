@@ -225,6 +225,23 @@ def test_a_lab_that_is_added_comes_in_and_a_broken_file_changes_nothing(labs: La
     asyncio.run(run())
 
 
+def test_a_certificate_that_is_not_listed_has_no_cap_and_is_refused(labs: Labs) -> None:
+    lab, listed = labs.add("lab-a"), labs.add("lab-b")
+
+    async def run() -> None:
+        async with gateway_to_upstream(labs) as (gateway, upstream):
+            upstream.released.set()
+            assert await status_of(lab, gateway.address) is grpc.StatusCode.OK
+            caps = labs.gateway / "caps.conf"
+            with gateway.followed():
+                caps.write_text(caps.read_text().replace('    "lab-a" yes;\n', ""))
+            assert await status_of(lab, gateway.address) is grpc.StatusCode.UNAUTHENTICATED
+            assert await status_of(listed, gateway.address) is grpc.StatusCode.OK
+            assert upstream.answered == 2
+
+    asyncio.run(run())
+
+
 def test_the_log_has_a_json_object_a_request(labs: Labs) -> None:
     lab = labs.add("lab-a")
 

@@ -170,6 +170,46 @@ def test_wrong_requests_are_refused_one_by_one(stack: Stack) -> None:
     asyncio.run(run())
 
 
+def test_what_is_compressed_is_refused_however_small(stack: Stack) -> None:
+    async def run() -> None:
+        memory = peak_memory(stack)
+        many = b"\n" + varint(MANY) + bytes(MANY)  # a model's name, of zeros
+        async with served(stack), stack.lab_a.channel(stack.gateway.address) as channel:
+            for method in (INFER, "/inference.GRPCInferenceService/ModelReady"):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await channel.unary_unary(method)(many, compression=grpc.Compression.Gzip)
+                assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.unary_unary(method)(many[:100_000])
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # 64 kB are enough
+        assert peak_memory(stack) < memory + MANY
+
+    asyncio.run(run())
+
+
+MANY = 200_000_000
+
+
+def varint(value: int) -> bytes:
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def peak_memory(stack: Stack) -> int:
+    """Of tritonserver, in bytes, since its start."""
+    (triton,) = Path(f"/proc/{stack.triton.process.pid}/task").glob("*/children")
+    peaks = []
+    for pid in triton.read_text().split():
+        status = Path(f"/proc/{pid}/status").read_text()
+        if "tritonserver" in status:
+            peaks += [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    (peak,) = peaks
+    return int(peak) * 1024
+
+
 def test_requests_cut_short_or_with_bits_turned(stack: Stack) -> None:
     generator = random.Random(5)  # noqa: S311 - not for secrets
     head = len(GOOD) - len(random_segments(1).tobytes())

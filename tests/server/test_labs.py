@@ -256,6 +256,8 @@ def test_the_caps_that_nginx_is_told(labs: Path) -> None:
     revoke_lab(name="gone", labs=labs)
     comment = "# Written by `i3d labs`: do not edit.\n"
     assert (labs / "gateway/caps.conf").read_text() == comment + (
+        'map $i3d_lab $i3d_listed {\n    default "";\n    "flies" yes;\n    "mice" yes;\n'
+        '    "rats" yes;\n}\n'
         'map $i3d_lab $i3d_cap_4 {\n    default "";\n    "flies" "flies";\n    "rats" "rats";\n}\n'
         "limit_conn_zone $i3d_cap_4 zone=i3d_cap_4:1m;\n"
         'map $i3d_lab $i3d_cap_16 {\n    default "";\n    "mice" "mice";\n}\n'

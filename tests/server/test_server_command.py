@@ -21,7 +21,6 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.delenv("I3D_USER", raising=False)
     return folder
 
 
@@ -52,14 +51,16 @@ def test_the_plugin_comes_before_the_older_program(programs: Path) -> None:
     assert find_compose() == ("docker", "compose")
 
 
-def test_the_stack_is_run_for_the_owner_of_the_models(programs: Path, project: Path) -> None:
+def test_a_link_to_the_project_is_the_project(
+    programs: Path, project: Path, tmp_path: Path
+) -> None:
     write_program(programs / "docker")
-    compose = lab_server_compose(project, cpu=True)
+    link = tmp_path / "link"
+    link.symlink_to(project)
+    compose = lab_server_compose(link, cpu=True)
     assert compose.command == ("docker", "compose", "-f", "docker-compose.cpu.yml")
-    owner = (project / "model_repository").stat()
-    assert compose.environment["I3D_USER"] == f"{owner.st_uid}:{owner.st_gid}"
-    (project / ".env").write_text("I3D_USER=7:7\n")
-    assert "I3D_USER" not in lab_server_compose(project, cpu=False).environment
+    assert compose.folder == project.resolve()
+    assert compose.environment["PWD"] == str(project.resolve())
 
 
 def test_a_folder_without_the_files_is_refused(programs: Path, tmp_path: Path) -> None:
