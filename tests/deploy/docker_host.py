@@ -2,8 +2,8 @@
 
 Everything that is made stays in one cache folder (``I3D_DEPLOY_CACHE``, else
 ``~/.cache/i3d-triton-tests``), so that the next run finds it. A daemon that already answers is used
-as it is; one that is started here goes on after the tests, with its data in the cache's
-neighbourhood, and is never ended by them.
+as it is; one that is started here goes on after the tests (data: ``/var/lib/i3d-triton-tests``) and
+is never ended by them.
 """
 
 import os
@@ -122,14 +122,13 @@ def _start_daemon() -> None:
         raise DockerMissing("no Docker daemon answers, and no right to start one")
     if not shutil.which("iptables"):
         run("apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "iptables")
-    log = (CACHE / "dockerd.log").open("ab")
-    with log:
-        subprocess.Popen(
-            ["dockerd", "--data-root", _DAEMON_DATA],
+    with (CACHE / "dockerd.log").open("ab") as log:
+        subprocess.run(  # setsid --fork: a child of nobody here, so that it outlives the tests
+            ["setsid", "--fork", "dockerd", "--data-root", _DAEMON_DATA],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            check=True,
         )
     deadline = time.monotonic() + 60
     while not _answers():

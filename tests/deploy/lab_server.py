@@ -11,7 +11,7 @@ from typing import Any
 from tests.client.runs import running, spans_in, tables, wait_until
 from tests.conftest import write_video
 from tests.deploy.docker_host import Compose, run
-from tests.deploy.project_copy import Checkout, copy_project
+from tests.deploy.project_copy import LET_IN_S, Checkout, copy_project
 
 from i3d_bench.number_network import number_contract, write_number_model
 
@@ -75,6 +75,7 @@ def running_lab_server(compose: Compose, folder: Path) -> Iterator[LabServer]:
     try:
         checkout.type("i3d server up --cpu", timeout_s=900)
         checkout.type(f"i3d labs add {LAB}")
+        time.sleep(LET_IN_S)
         yield LabServer(checkout=checkout, videos=videos)
     finally:
         checkout.remove_containers()

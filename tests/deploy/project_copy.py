@@ -10,6 +10,7 @@ from tests.deploy.docker_host import Compose, run
 from tests.deploy.stand_ins import PROJECT
 
 CPU_FILE = "docker-compose.cpu.yml"
+LET_IN_S = 5.0  # "a few seconds" after `i3d labs add`
 
 
 @dataclass(frozen=True, kw_only=True)
