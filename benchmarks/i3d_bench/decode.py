@@ -8,7 +8,7 @@ at full size, which is scaled, cut and converted; ours is what ``i3d classify`` 
 anything is timed, the first frames of both are compared, and every timed run must give every frame.
 
 Times are processor time of the process. Machines that are shared change their speed from one second
-to the next, so all readers of a video are open at a time and go on in turns of 100 frames; a ratio
+to the next, so all readers of a video are open at a time and go on in turns of 400 frames; a ratio
 is the median over whole passes. The bound is decoding alone: PyAV, one thread, pictures dropped;
 ``bound_over_opencv`` is how many times as fast as OpenCV's reader that is. Our side's first pass
 over a file, which a client makes once a recording, is timed apart (``first_pass_s``): most of it
@@ -48,7 +48,7 @@ from i3d_client.video import DecodeCounts, Video, decode, open_video
 
 COMPARED_FRAMES = 100
 _CAGE_FRAMES = 300
-_TURN_FRAMES = 100
+_TURN_FRAMES = 400
 ALLOWED_MEAN_DIFFERENCE = 1.5  # grey levels; docs/decisions.md, "Colour"
 LEAST_OVER_OPENCV = {"4:2:0": 1.3, "4:4:4": 2.3}
 LEAST_GREY_OF_DECODING = 0.65
