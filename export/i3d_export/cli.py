@@ -32,7 +32,7 @@ NEEDED = (
 NEEDED_TO_JUDGE = ("onnxruntime", "platformdirs")
 
 
-def require_export_extra(needed_for: str, *, packages: tuple[str, ...] = NEEDED) -> None:
+def require_export_extra(needed_for: str, *, packages: tuple[str, ...]) -> None:
     """Refuse at once what would fail at the first heavy import."""
     if any(find_spec(package) is None for package in packages):
         raise MissingExtraError("export", needed_for=needed_for)
@@ -109,7 +109,7 @@ def export(
     checked against the one before it, and none is computed twice. A precision below FP32 is
     compared with FP32 on real video and refused if it is too far from it.
     """
-    require_export_extra("i3d export")
+    require_export_extra("i3d export", packages=NEEDED)
     from i3d_export.export import export_models
 
     models = export_models(
