@@ -130,20 +130,25 @@ class _Watch:
                 self._echo(f"{service.name}: {service}")
             begun = self._restarts.setdefault(service.container, 0)
             if service.restarts - begun >= _RESTARTS:
-                raise StackError(
-                    f"{service.name} ended {service.restarts - begun} times, and Docker goes on "
-                    "starting it again; `i3d server down` stops that. "
-                    f"{_last_words(self._stack, service)}"
-                )
+                raise StackError(_failure(self._stack, service))
         return bool(services) and all(service.ready for service in services)
 
 
 def _what_failed(stack: Stack, status: int) -> str:
-    failed = [service for service in stack.services() if service.failed]
+    services = stack.services()
+    failed = [service for service in services if service.failed]
+    # Compose gives up on a container in the moment in which it has died and is started again.
+    dying = [service for service in services if service.restarts or service.status == "restarting"]
+    failed += [service for service in dying if not service.ready]
     if not failed:
         return f"Docker Compose ended with exit status {status}; it says why above"
-    first = failed[0]
-    return f"{first.name} failed ({first}). {_last_words(stack, first)}"
+    return _failure(stack, failed[0])
+
+
+def _failure(stack: Stack, service: Service) -> str:
+    again = service.status != "exited" and not service.ready
+    more = "; Docker starts it again and again, until `i3d server down`" if again else ""
+    return f"{service.name} failed ({service}){more}. {_last_words(stack, service)}"
 
 
 def _last_words(stack: Stack, service: Service) -> str:

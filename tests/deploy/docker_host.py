@@ -25,7 +25,7 @@ _PACKAGES = {
     "debootstrap": "debootstrap",
 }
 _SOURCES = """Types: deb
-URIs: http://deb.debian.org/debian
+URIs: {mirror}
 Suites: trixie
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
@@ -101,6 +101,12 @@ def compose_v2() -> Compose:
     return Compose(command=command, environment=environment)
 
 
+def debian_mirror() -> str:
+    """Return where this machine gets Debian's packages from."""
+    said = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm").stdout
+    return said.split()[0].rstrip("/")
+
+
 def _install() -> None:
     missing = [package for program, package in _PACKAGES.items() if not shutil.which(program)]
     if not missing:
@@ -147,7 +153,7 @@ def _fetch_compose_v2(plugin: Path) -> None:
     folder = CACHE / "compose-v2"
     for part in ("lists/partial", "archives/partial"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    (folder / "trixie.sources").write_text(_SOURCES)
+    (folder / "trixie.sources").write_text(_SOURCES.format(mirror=debian_mirror()))
     settings = {
         "Dir::Etc::sourcelist": folder / "trixie.sources",
         "Dir::Etc::sourceparts": "-",

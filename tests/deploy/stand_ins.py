@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.deploy.docker_host import CACHE, run
+from tests.deploy.docker_host import CACHE, debian_mirror, run
 
 from i3d_server.installation import find_triton
 
@@ -139,7 +139,8 @@ def _base() -> str:
     if not archive.is_file():
         with tempfile.TemporaryDirectory(dir=CACHE, prefix="debootstrap-") as name:
             root = Path(name) / "root"
-            run("debootstrap", "--variant=minbase", "--include=ca-certificates", _SUITE, root)
+            options = ("--variant=minbase", "--include=ca-certificates")
+            run("debootstrap", *options, _SUITE, root, debian_mirror())
             for package in (root / "var/cache/apt/archives").glob("*.deb"):
                 package.unlink()
             aside = archive.with_suffix(".part")
