@@ -33,7 +33,6 @@ MAX_BATCH = 8
 
 # How long a request may wait for others to share its batch.
 GPU_QUEUE_DELAY_US = 5_000
-CPU_QUEUE_DELAY_US = 1_000
 
 INTERACTIVE, BATCH = 1, 2
 # A queued request holds its frames in the server's memory, so bytes bound the queue.
@@ -45,7 +44,8 @@ QUEUE_TIMEOUT_US = {INTERACTIVE: 600 * 1_000_000, BATCH: 3600 * 1_000_000}
 
 def gpu_config(name: str, contract: ModelContract) -> str:
     """Return ``config.pbtxt``: the model as a TensorRT plan."""
-    config = _common(name, contract, queue_delay_us=GPU_QUEUE_DELAY_US)
+    config = _common(name, contract, batch=max_batch_size(contract))
+    config.dynamic_batching.max_queue_delay_microseconds = GPU_QUEUE_DELAY_US
     config.platform = "tensorrt_plan"
     config.default_model_filename = "model.plan"
     # Two, so that one copies its frames to the GPU while the other computes.
@@ -60,14 +60,16 @@ def cpu_config(name: str, contract: ModelContract, *, execution_precision: str) 
     """Return ``configs/cpu.pbtxt``: the model on the OpenVINO backend.
 
     There is no warm-up: OpenVINO compiles when the model is loaded, and a first request on a CPU
-    takes no longer than a second one.
+    takes no longer than a second one. A batch is one request, since the backend computes segments
+    side by side whichever batch they came in, and a request with an impossible batch size then
+    spoils no other one (docs/decisions.md).
 
     Args:
         name: the model's.
         contract: its contract.
         execution_precision: what OpenVINO is told to compute in, such as ``f32``.
     """
-    config = _common(name, contract, queue_delay_us=CPU_QUEUE_DELAY_US)
+    config = _common(name, contract, batch=1)
     config.backend = CPU_BACKEND
     config.runtime = "model.py"
     config.instance_group.add(kind=triton.ModelInstanceGroup.KIND_CPU, count=1)
@@ -81,7 +83,7 @@ def labels_text(contract: ModelContract) -> str:
 
 
 def max_batch_size(contract: ModelContract) -> int:
-    """Return how many requests one batch may hold: at most 8, and 64 windows in all."""
+    """Return how many requests one batch may hold on a GPU: at most 8, and 64 windows in all."""
     return max(1, min(MAX_BATCH, MAX_WINDOWS_AT_ONCE // contract.windows_per_segment))
 
 
@@ -92,8 +94,8 @@ def max_queue_size(contract: ModelContract, level: int) -> int:
     return max(QUEUE_REQUESTS_AT_LEAST, min(fitting, QUEUE_REQUESTS_AT_MOST))
 
 
-def _common(name: str, contract: ModelContract, *, queue_delay_us: int) -> Any:
-    config = triton.ModelConfig(name=name, max_batch_size=max_batch_size(contract))
+def _common(name: str, contract: ModelContract, *, batch: int) -> Any:
+    config = triton.ModelConfig(name=name, max_batch_size=batch)
     config.version_policy.latest.num_versions = 1
     config.input.add(
         name=INPUT_FRAMES, data_type=triton.TYPE_UINT8, dims=list(contract.segment_shape)
@@ -108,16 +110,15 @@ def _common(name: str, contract: ModelContract, *, queue_delay_us: int) -> Any:
     config.output.add(
         name=OUTPUT_FEATURES, data_type=triton.TYPE_FP32, dims=[windows, FEATURE_SIZE]
     )
-    _set_queues(config, contract, queue_delay_us)
+    _set_queues(config, contract)
     config.parameters[PARAMETER].string_value = contract.to_json()
     return config
 
 
-def _set_queues(config: Any, contract: ModelContract, queue_delay_us: int) -> None:
+def _set_queues(config: Any, contract: ModelContract) -> None:
     batching = config.dynamic_batching
     largest = config.max_batch_size
     batching.preferred_batch_size.extend(size for size in (largest // 2, largest) if size > 1)
-    batching.max_queue_delay_microseconds = queue_delay_us
     batching.priority_levels = BATCH
     batching.default_priority_level = BATCH
     for level in (INTERACTIVE, BATCH):

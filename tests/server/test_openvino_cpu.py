@@ -1,5 +1,6 @@
 """The CPU backend, in the real Triton: right answers, the same bits whatever the batch."""
 
+import asyncio
 import queue
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,14 +9,17 @@ import numpy as np
 import onnxruntime
 import pytest
 from google.protobuf import text_format
+from grpc import aio
 from tests.server.tiny_network import CONTRACT, random_segments, write_tiny_model
 from tritonclient import grpc
+from tritonclient.grpc import service_pb2
 
 from i3d_server.errors import ServerStartError
 from i3d_server.launcher import ServedRepository, serving
 from i3d_server.repository_view import read_config
 
 MODEL = "tiny_fp32"
+SHIPPED = Path(__file__).parents[2] / "model_repository/homecage9_int8/configs/cpu.pbtxt"
 OUTPUTS = ("PROBABILITIES", "FEATURES")
 
 
@@ -131,3 +135,48 @@ def test_a_precision_below_fp32_is_refused_or_said(tmp_path: Path) -> None:
     (folder / "configs/cpu.pbtxt").write_text(text_format.MessageToString(config))
     with pytest.raises(ServerStartError, match="tiny_bf16 is broken"), serving(tmp_path):
         pass
+
+
+def test_an_impossible_batch_size_spoils_no_other_request(tmp_path: Path) -> None:
+    """With batches of one request, as ``i3d export`` writes them for the CPU."""
+    batch = read_config(SHIPPED).max_batch_size
+    write_tiny_model(tmp_path, MODEL, max_batch_size=batch)
+
+    def request(size: int) -> bytes:
+        message = service_pb2.ModelInferRequest(model_name=MODEL)
+        shape = [size, *CONTRACT.segment_shape]
+        message.inputs.add(name="FRAMES", datatype="UINT8", shape=shape)
+        message.outputs.add(name="PROBABILITIES")
+        message.raw_input_contents.append(random_segments(1).tobytes())
+        content: bytes = message.SerializeToString()
+        return content
+
+    async def flood(address: str) -> tuple[int, int]:
+        answered = refused = 0
+        ended = asyncio.Event()
+        async with aio.insecure_channel(address) as channel:
+            ask = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+            async def bad() -> None:
+                nonlocal refused
+                while not ended.is_set():
+                    with pytest.raises(aio.AioRpcError):
+                        await ask(request(2**40))
+                    refused += 1
+
+            async def good() -> None:
+                nonlocal answered
+                for _ in range(20):
+                    await ask(request(1))
+                    answered += 1
+
+            floods = [asyncio.create_task(bad()) for _ in range(6)]
+            await asyncio.gather(*(good() for _ in range(6)))
+            ended.set()
+            await asyncio.gather(*floods)
+        return answered, refused
+
+    with serving(tmp_path) as served:
+        answered, refused = asyncio.run(flood(served.triton.address))
+    assert answered == 120
+    assert refused > 20

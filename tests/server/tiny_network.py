@@ -114,12 +114,14 @@ def cpu_config(
     return config
 
 
-def write_tiny_model(repository: Path, name: str, contract: ModelContract = CONTRACT) -> Path:
+def write_tiny_model(
+    repository: Path, name: str, contract: ModelContract = CONTRACT, *, max_batch_size: int = 4
+) -> Path:
     """Write ``repository/name`` as export would; return its folder."""
     folder = repository / name
     (folder / "configs").mkdir(parents=True)
     (folder / "1").mkdir()
-    config = text_format.MessageToString(cpu_config(name, contract))
+    config = text_format.MessageToString(cpu_config(name, contract, max_batch_size=max_batch_size))
     (folder / "configs" / "cpu.pbtxt").write_text(config)
     (folder / "config.pbtxt").write_text(config)
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in contract.labels))
