@@ -41,7 +41,7 @@ def test_both_configurations_say_the_same_of_the_model() -> None:
     cpu = parsed(cpu_config("m", CONTRACT, execution_precision="f32"))
     assert gpu.input == cpu.input
     assert gpu.output == cpu.output
-    assert gpu.max_batch_size == cpu.max_batch_size == 8
+    assert (gpu.max_batch_size, cpu.max_batch_size) == (8, 1)
     for config in (gpu, cpu):
         contract = ModelContract.from_json(config.parameters["i3d"].string_value)
         assert contract == CONTRACT
