@@ -54,7 +54,10 @@ class Checkout:
 
     def remove_containers(self) -> None:
         """Remove what was started, and its volumes."""
-        self.type(f"docker compose -f {CPU_FILE} down --volumes --timeout 5", check=False)
+        self.type(
+            f"docker compose -f {CPU_FILE} --profile monitoring down --volumes --timeout 5",
+            check=False,
+        )
 
     def container(self, service: str) -> str:
         """Return the id of a service's container."""
