@@ -11,7 +11,7 @@ import click
 from i3d_client.errors import MissingExtraError
 from i3d_export.cli_options import repository_option
 
-DEFAULT_RELEASE = "26.06"
+DEFAULT_RELEASE = "26.08"
 
 
 @click.command()

@@ -146,7 +146,7 @@ def _require_image(client: Any, image: str, echo: Echo) -> None:
     except docker.errors.APIError as error:
         raise PlanError(
             f"{image} cannot be pulled: {error.explanation or error}. Is the release right "
-            "(--release 26.06), and does the host reach the registry? An image that was loaded "
+            "(--release 26.08), and does the host reach the registry? An image that was loaded "
             "from a file (docker load) is used as it is"
         ) from error
 

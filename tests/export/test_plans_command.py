@@ -207,3 +207,8 @@ def test_a_release_without_the_container_and_a_missing_extra_are_said(
     done = CliRunner().invoke(plans_cli.plans, ["--docker"])
     assert isinstance(done.exception, MissingExtraError)
     assert "i3d-triton[docker]" in str(done.exception)
+
+
+def test_the_release_is_that_of_the_lab_server() -> None:
+    common = (Path(__file__).parents[2] / "docker-compose.common.yml").read_text()
+    assert f"tensorrt:${{TRITON_RELEASE:-{plans_cli.DEFAULT_RELEASE}}}-py3" in common
