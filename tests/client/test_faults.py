@@ -32,6 +32,7 @@ from tests.client.runs import (
     workers_of,
 )
 from tests.conftest import MakeVideo, write_video
+from tests.server.gateway_labs import needs_nginx
 
 from i3d_bench.kills import measure
 from i3d_bench.number_network import number_contract, write_number_model
@@ -43,6 +44,8 @@ from i3d_client.errors import (
 )
 from i3d_client.shared_memory import Region, dead_regions
 from i3d_client.triton import Connection
+from i3d_server.gateway import running_gateway
+from i3d_server.labs import add_lab, init_labs
 from i3d_server.region_sweep import sweeping_regions
 
 pytestmark = pytest.mark.faults
@@ -207,6 +210,31 @@ def test_a_queue_that_is_full_or_too_slow(
     answered = asked(slow_server.address, "small_queue") - before
     assert len(requests) > answered  # Triton's statistics do not count what a full queue refuses
     assert tables(tmp_path) == undisturbed
+
+
+@needs_nginx
+@pytest.mark.parametrize(("cap", "refused_by_triton"), [(8, True), (1, False)])
+def test_a_full_queue_or_a_cap_behind_the_gateway(
+    cap: int,
+    refused_by_triton: bool,
+    video: Path,
+    undisturbed: dict[str, bytes],
+    slow_server: FixedServer,
+    tmp_path: Path,
+) -> None:
+    labs, out = tmp_path / "labs", tmp_path / "out"
+    init_labs(labs=labs)
+    lab = add_lab(name="mice", labs=labs, in_flight=cap).folder
+    triton = [slow_server.address]
+    with running_gateway(labs_gateway=labs / "gateway", triton_servers=triton) as gateway:
+        options = ["--model", "small_queue", "--workers", 2, "--in-flight", 8, "--span-frames", 64]
+        where = ["--server", gateway.address, "--credentials", lab, "--out", out]
+        run = i3d_classify(video, *options, *where)
+        assert run.returncode == 0, run.stderr
+        lines = [json.loads(line) for line in gateway.access_log.read_text().splitlines()]
+    refused = [line for line in lines if line["grpc_status"] == "14"]
+    assert any(bool(line["upstream"]) is refused_by_triton for line in refused)
+    assert tables(out) == undisturbed
 
 
 def test_it_gives_up_when_it_was_told_to_and_keeps_what_was_done(
