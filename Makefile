@@ -3,6 +3,7 @@
 #   make test                the tests
 #   make test-faults         kills, interruptions, servers that fail: minutes more
 #   make test-deploy         the lab server on real Docker, with nginx, Triton and Prometheus: minutes more
+#   make test-programs       what these two run for real, from Debian's packages; as root
 #   make test-full           shipped networks at every precision, every size: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
@@ -12,7 +13,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
 
-.PHONY: demo test test-faults test-deploy test-full lint format bench docs setup clean
+.PHONY: demo test test-faults test-deploy test-programs test-full lint format bench docs setup clean
 
 demo: setup
 	$(BIN)/i3d export kinetics400
@@ -26,6 +27,9 @@ test-faults: setup
 
 test-deploy: setup
 	$(BIN)/pytest -m deploy
+
+test-programs:
+	tests/deploy/install-programs.sh
 
 test-full: setup
 	$(BIN)/pytest -m full_size

@@ -19,11 +19,7 @@ import pytest
 CACHE = Path(os.environ.get("I3D_DEPLOY_CACHE") or Path.home() / ".cache" / "i3d-triton-tests")
 REQUIRED = os.environ.get("I3D_DEPLOY_REQUIRED") == "1"
 _DAEMON_DATA = "/var/lib/i3d-triton-tests"
-_PACKAGES = {
-    "dockerd": "docker.io",
-    "docker-compose": "docker-compose",
-    "debootstrap": "debootstrap",
-}
+_PROGRAMS = ("dockerd", "docker-compose", "debootstrap", "iptables")
 _SOURCES = """Types: deb
 URIs: {mirror}
 Suites: trixie
@@ -108,17 +104,15 @@ def debian_mirror() -> str:
 
 
 def _install() -> None:
-    missing = [package for program, package in _PACKAGES.items() if not shutil.which(program)]
+    missing = [program for program in _PROGRAMS if not shutil.which(program)]
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise DockerMissing(f"{', '.join(missing)} not installed, and no right to install packages")
-    apt = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in ((*apt, "update"), (*apt, "install", "-y", "--no-install-recommends", *missing)):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode != 0:
-            raise DockerMissing(f"{' '.join(command)}: {done.stderr[-1000:]}")
+    script = Path(__file__).with_name("install-programs.sh")
+    done = subprocess.run([script], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise DockerMissing(f"{script}: {done.stderr[-1000:]}")
 
 
 def _start_daemon() -> None:
@@ -126,8 +120,6 @@ def _start_daemon() -> None:
         return
     if os.geteuid() != 0:
         raise DockerMissing("no Docker daemon answers, and no right to start one")
-    if not shutil.which("iptables"):
-        run("apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "iptables")
     with (CACHE / "dockerd.log").open("ab") as log:
         subprocess.run(  # setsid --fork: a child of nobody here, so that it outlives the tests
             ["setsid", "--fork", "dockerd", "--data-root", _DAEMON_DATA],

@@ -5,7 +5,7 @@ set -eu
 
 wanted=
 for pair in nginx:nginx-light prometheus:prometheus dockerd:docker.io \
-    docker-compose:docker-compose debootstrap:debootstrap; do
+    iptables:iptables docker-compose:docker-compose debootstrap:debootstrap; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || wanted="$wanted ${pair#*:}"
 done
 [ -n "$wanted" ] || exit 0
@@ -17,6 +17,6 @@ if [ ! -e "$policy" ]; then
     chmod 755 "$policy"
     trap 'rm -f "$policy"' EXIT
 fi
-apt-get update --quiet=2
+apt-get -o DPkg::Lock::Timeout=300 update --quiet=2
 # shellcheck disable=SC2086 # names of packages, apart
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends $wanted
+DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install --yes --quiet=2 --no-install-recommends $wanted
