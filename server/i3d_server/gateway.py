@@ -74,7 +74,10 @@ class RunningGateway:
             ServerStartError: it did not follow in time.
         """
         said = _KEPT if kept else _RELOADED
-        before, workers = self.read_log().count(said), self._serving()
+        before = self.read_log().count(said)
+        deadline = time.monotonic() + timeout_s
+        while not (workers := self._serving()) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)  # it listens before its processes have begun
         yield
         deadline = time.monotonic() + timeout_s
         while self.read_log().count(said) == before or (not kept and self._serving() & workers):
