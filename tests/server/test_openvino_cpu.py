@@ -2,6 +2,8 @@
 
 import asyncio
 import queue
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +182,16 @@ def test_an_impossible_batch_size_spoils_no_other_request(tmp_path: Path) -> Non
         answered, refused = asyncio.run(flood(served.triton.address))
     assert answered == 120
     assert refused > 20
+
+
+def test_the_backend_keeps_openvino_from_reporting(tmp_path: Path) -> None:
+    """It would from a forked process, which can hang, and with it the start of Triton."""
+    code = (
+        "import sys, types; sys.modules['triton_python_backend_utils'] = types.ModuleType('u');"
+        "import i3d_server.openvino_cpu.model, openvino.tools.ovc.telemetry_utils as used;"
+        "print(used.tm.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == ["openvino.tools.ovc.telemetry_stub"]

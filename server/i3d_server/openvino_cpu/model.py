@@ -24,6 +24,7 @@ import json
 import math
 import os
 import queue
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -32,9 +33,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-import triton_python_backend_utils as pb_utils
-from numpy.typing import NDArray
+
+# OpenVINO reports that it was imported, from a process that it forks. In a stub that soon ends, as
+# Triton's first one does, that process can hang, and Triton then waits for it for ever. Without
+# this package OpenVINO reports nothing.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+import openvino as ov  # noqa: E402
+import triton_python_backend_utils as pb_utils  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 _INPUT = "FRAMES"
 _MOST_STREAMS = 4
