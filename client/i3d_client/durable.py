@@ -80,6 +80,28 @@ def complete_file(path: Path) -> Iterator[CompleteFile]:
         file.discard()
 
 
+@contextmanager
+def complete_path(path: Path) -> Iterator[Path]:
+    """Give a library that writes to a path one beside ``path``, which takes its name afterwards.
+
+    It has the same suffix, since some libraries go by it.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left of it.
+    """
+    aside = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        with write_errors(path):
+            yield aside
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+            aside.replace(path)
+            sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk, where the file system can be asked to.
 

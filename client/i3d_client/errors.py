@@ -7,6 +7,7 @@
     ├── MissingExtraError     an optional part of the installation is needed
     ├── OutputError           results cannot be written
     │   └── OtherRunError         the output folder holds, or is used by, a run that is not this one
+    ├── ResultError           results cannot be used for what is asked of them
     ├── VideoError            one video cannot be read; other videos are unaffected
     ├── WorkerError           worker processes cannot be started
     └── ServerError           the server or a request to it
@@ -54,6 +55,10 @@ class OutputError(I3dError):
 
 class OtherRunError(OutputError):
     """The output folder holds results of another run, or another run is writing to it."""
+
+
+class ResultError(I3dError):
+    """Results in a folder are not there, not whole, or of another version."""
 
 
 class VideoError(I3dError):

@@ -105,6 +105,24 @@ class Recording:
             elapsed += video.duration_s
         return np.concatenate(times) if times else np.empty(0)
 
+    def times_us(self, first: int, stop: int) -> NDArray[np.int64]:
+        """Return the same in whole microseconds; frame ``num_frames`` stands for the end.
+
+        A selection ends where the frame after it is shown, or with its last video.
+        """
+        times = self.times_s(first, min(stop, self.num_frames))
+        if stop > self.num_frames:
+            times = np.append(times, self._end_s)
+        rounded: NDArray[np.int64] = np.rint(times * 1e6).astype(np.int64)
+        return rounded
+
+    @property
+    def _end_s(self) -> float:
+        after = self.first_frame + self.num_frames
+        if after < self._offsets[-1] or self.videos[-1].timestamps is None:
+            return float(self.times_s(self.num_frames, self.num_frames + 1)[0])
+        return float(sum(video.duration_s for video in self.videos))
+
     def with_frames_found(self, num_frames: int) -> Recording:
         """Return the recording as it turned out to be: with ``num_frames`` frames."""
         return dataclasses.replace(self, num_frames=num_frames)

@@ -24,13 +24,18 @@ from numpy.typing import NDArray
 from i3d_client.contract import ModelContract
 from i3d_client.durable import FileRecord, complete_file, sync_folder, write_errors
 from i3d_client.errors import OutputError
+from i3d_client.frame_status import STATUS_NAMES, Status, frame_statuses
+from i3d_client.scores_file import SCORES_FILE, Times, write_scores
 from i3d_client.spans import SpanResult
 from i3d_client.windows import WindowGrid
 
 FRAMES_FILE = "frames.csv"
 WINDOWS_FILE = "windows.csv"
 RUN_FILE = "run.json"
+TABLES = (FRAMES_FILE, WINDOWS_FILE, SCORES_FILE)
 TOP_LABELS = 5
+MOST_COLUMNS = 32
+"""So many classes have a column each in ``frames.csv``; of more, the five most probable."""
 _NO_ANSWER = ","  # an empty label, an empty score
 _LOST_SHOWN = 5
 _BATCH_ROWS = 4096  # of either table
@@ -38,9 +43,6 @@ _BATCH_CELLS = 1 << 18  # probabilities
 
 Spans = Callable[[], Iterable[SpanResult]]
 """Returns the spans of a recording from the first, each time it is called."""
-
-Times = Callable[[int, int], NDArray[np.float64]]
-"""Returns the seconds of frames ``[first, stop)``, (stop − first,) float64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,17 +91,17 @@ def write_tables(
     *,
     spans: Spans,
     grid: WindowGrid,
-    times_s: Times,
+    times_us: Times,
     contract: ModelContract,
     first_frame: int = 0,
 ) -> Tally:
-    """Write ``frames.csv`` and ``windows.csv``, and remove an older ``run.json``.
+    """Write ``frames.csv``, ``windows.csv`` and ``scores.npz``; remove an older ``run.json``.
 
     Args:
         folder: made if it is not there.
-        spans: all spans of the recording, in order; called twice.
+        spans: all spans of the recording, in order; called three times.
         grid: the recording's windows; its frames are numbered from 0.
-        times_s: called for every frame once, in order.
+        times_us: called for every frame, in order, twice; and for the end.
         contract: gives N, the labels, and which frames a window labels.
         first_frame: added to every number of a frame that is written or returned, where only a part
             of a recording is classified.
@@ -119,17 +121,38 @@ def write_tables(
         complete_file(folder / FRAMES_FILE) as frames,
         complete_file(folder / WINDOWS_FILE) as windows,
     ):
-        frames.write(_csv_line(("frame", "time_s", "label", "score")))
+        frames.write(_csv_line(_frames_header(contract.labels)))
         windows.write(_csv_line(_windows_header(count)))
         first = 0
         for batch in _batches(spans(), grid, contract, count):
             windows.write(_windows_text(batch, grid, first_frame))
             places = _places_in(batch, first, grid, survey.scored, contract)
             stop = first + len(places)
-            frames.write(_frames_text(batch, places, times_s(first, stop), first + first_frame))
             labels = batch.best[places[places >= 0]]
             frames_of_label += np.bincount(labels, minlength=len(frames_of_label))
+            statuses = frame_statuses(
+                places,
+                first_frame=first,
+                grid=grid,
+                label_frame=contract.label_frame,
+                lost_frames=survey.lost_frames,
+                given_up=survey.failed_windows,
+            )
+            places -= statuses  # where there is none, −1: which text says so
+            times_us_here = times_us(first, stop)
+            frames.write(_frames_text(batch, places, times_us_here, first + first_frame))
             first = stop
+    scores = write_scores(
+        folder,
+        probabilities=(span.probabilities for _, _, span in _in_order(spans(), grid, contract)),
+        scored=survey.scored,
+        num_classes=len(contract.labels),
+        lost_frames=survey.lost_frames,
+        given_up=survey.failed_windows,
+        times_us=times_us,
+        num_frames=grid.num_frames,
+        first_frame=first_frame,
+    )
     return Tally(
         labels=contract.labels,
         num_frames=grid.num_frames,
@@ -137,11 +160,15 @@ def write_tables(
         windows=grid.count,
         windows_scored=int(survey.scored.sum()),
         decoded=survey.decoded,
-        lost=survey.lost,
-        first_lost=tuple(first_frame + frame for frame in survey.first_lost),
+        lost=len(survey.lost_frames),
+        first_lost=tuple((first_frame + survey.lost_frames[:_LOST_SHOWN]).tolist()),
         failed_spans=tuple((first_frame + a, first_frame + b) for a, b in survey.failed),
         frames_of_label=tuple(frames_of_label.tolist()),
-        files={FRAMES_FILE: frames.record(), WINDOWS_FILE: windows.record()},
+        files={
+            FRAMES_FILE: frames.record(),
+            WINDOWS_FILE: windows.record(),
+            SCORES_FILE: scores,
+        },
     )
 
 
@@ -184,7 +211,7 @@ def check_tables(folder: Path, run: Mapping[str, Any]) -> str | None:
     Reads them whole, for their SHA-256.
     """
     files = run.get("files")
-    for name in (FRAMES_FILE, WINDOWS_FILE):
+    for name in TABLES:
         recorded = files.get(name) if isinstance(files, dict) else None
         if not isinstance(recorded, dict):
             return f"{folder / RUN_FILE}: does not say what {name} was"
@@ -215,24 +242,25 @@ class _Survey:
 
     scored: NDArray[np.bool_]
     decoded: int = 0
-    lost: int = 0
-    first_lost: list[int] = field(default_factory=list)
+    lost_frames: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     failed: list[tuple[int, int]] = field(default_factory=list)
+    failed_windows: list[tuple[int, int]] = field(default_factory=list)
 
 
 def _survey(spans: Iterable[SpanResult], grid: WindowGrid, contract: ModelContract) -> _Survey:
     survey = _Survey(np.zeros(grid.count, np.bool_))
+    lost = [np.empty(0, np.int64)]
     for first, stop, span in _in_order(spans, grid, contract):
         survey.scored[first:stop] = span.scored
         survey.decoded += span.decoded
-        survey.lost += len(span.lost_frames)
-        room = _LOST_SHOWN - len(survey.first_lost)
-        survey.first_lost += span.lost_frames[:room].tolist()
+        lost.append(span.lost_frames)
         if span.failed:
             frames = grid.frames_of_segments(
                 span.first_segment, span.stop_segment, contract.windows_per_segment
             )
             survey.failed.append(frames)
+            survey.failed_windows.append((first, stop))
+    survey.lost_frames = np.concatenate(lost)
     return survey
 
 
@@ -259,13 +287,16 @@ class _Batch(NamedTuple):
     """Consecutive windows ``[first, stop)``, ready to be written.
 
     ``best`` is the most probable class of each, (rows,) int64. ``ranked`` has a list a rank, the
-    most probable first, of one text a window: ``label,score``, or the empty answer.
+    most probable first, of one text a window: ``label,score``, or the empty answer. ``columns`` is
+    what the last columns of ``frames.csv`` hold, one text a window, and how many they are.
     """
 
     first: int
     stop: int
     best: NDArray[np.int64]
     ranked: list[list[str]]
+    columns: list[str]
+    num_columns: int
 
 
 def _batches(
@@ -279,14 +310,21 @@ def _batches(
             unscored = np.flatnonzero(~span.scored[start : start + rows]).tolist()
             order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
             scores = np.take_along_axis(probabilities, order, axis=1)
+            ranked = [
+                _answers(order[:, rank], scores[:, rank], labels, unscored) for rank in range(count)
+            ]
+            if len(labels) <= MOST_COLUMNS:
+                row = ",".join(["%.6f"] * len(labels))
+                columns = [row % tuple(cells) for cells in probabilities.tolist()]
+            else:
+                columns = [",".join(cells) for cells in zip(*ranked, strict=True)]
             yield _Batch(
                 first=first + start,
                 stop=first + start + len(probabilities),
                 best=order[:, 0],
-                ranked=[
-                    _answers(order[:, rank], scores[:, rank], labels, unscored)
-                    for rank in range(count)
-                ],
+                ranked=ranked,
+                columns=columns,
+                num_columns=len(_class_columns(contract.labels)),
             )
 
 
@@ -327,9 +365,23 @@ def _places_in(
     return np.where(windows >= 0, windows - batch.first, -1)
 
 
+def _class_columns(labels: Sequence[str]) -> list[str]:
+    """Name the last columns of ``frames.csv``."""
+    if len(labels) <= MOST_COLUMNS:
+        return [f"p_{label}" for label in labels]
+    return _ranked_columns(TOP_LABELS)
+
+
+def _ranked_columns(count: int) -> list[str]:
+    return [name for rank in range(1, count + 1) for name in (f"label_{rank}", f"score_{rank}")]
+
+
+def _frames_header(labels: Sequence[str]) -> list[str]:
+    return ["frame", "time_s", "label", "score", "status", *_class_columns(labels)]
+
+
 def _windows_header(count: int) -> list[str]:
-    ranked = [name for rank in range(1, count + 1) for name in (f"label_{rank}", f"score_{rank}")]
-    return ["start_frame", "stop_frame", "label", "score", *ranked]
+    return ["start_frame", "stop_frame", "label", "score", *_ranked_columns(count)]
 
 
 def _windows_text(batch: _Batch, grid: WindowGrid, first_frame: int) -> str:
@@ -341,11 +393,18 @@ def _windows_text(batch: _Batch, grid: WindowGrid, first_frame: int) -> str:
 
 
 def _frames_text(
-    batch: _Batch, places: NDArray[np.int64], times_s: NDArray[np.float64], first_frame: int
+    batch: _Batch, places: NDArray[np.int64], times_us: NDArray[np.int64], first_frame: int
 ) -> str:
-    answers = [*batch.ranked[0], _NO_ANSWER]  # at −1
+    scored = STATUS_NAMES[Status.SCORED]
+    answers = [
+        f"{answer},{scored},{columns}"
+        for answer, columns in zip(batch.ranked[0], batch.columns, strict=True)
+    ]
+    # Read from the end: place −1 − status is that of a frame without a label.
+    empty = "," * batch.num_columns
+    answers += [f"{_NO_ANSWER},{name}{empty}" for name in reversed(STATUS_NAMES)]
     frames = range(first_frame, first_frame + len(places))
-    rows = zip(frames, times_s.tolist(), places.tolist(), strict=True)
+    rows = zip(frames, (times_us / 1e6).tolist(), places.tolist(), strict=True)
     return "".join([f"{frame},{time_s:.6f},{answers[place]}\n" for frame, time_s, place in rows])
 
 

@@ -201,7 +201,7 @@ class Work:
             self.folder,
             spans=self._results,
             grid=grid,
-            times_s=self.recording.times_s,
+            times_us=self.recording.times_us,
             contract=self.contract,
             first_frame=first_frame,
         )

@@ -90,8 +90,8 @@ def cut_spans(
     return spans
 
 
-def seconds(first: int, stop: int) -> NDArray[np.float64]:
-    return np.arange(first, stop) / 29.97
+def microseconds(first: int, stop: int) -> NDArray[np.int64]:
+    return np.rint(np.arange(first, stop) / 29.97 * 1e6).astype(np.int64)
 
 
 def slow_starts(grid: WindowGrid) -> list[int]:
@@ -142,14 +142,26 @@ def slow_tables(
         cells = cells if scored[k] else [""] * len(cells)
         table.writerow([first_frame + start, first_frame + stop, *cells[:2], *cells])
     table = csv.writer(frames, lineterminator="\n")
-    table.writerow(["frame", "time_s", "label", "score"])
+    few = len(model.labels) <= 32
+    names = [f"p_{label}" for label in model.labels] if few else names
+    table.writerow(["frame", "time_s", "label", "score", "status", *names])
     labels: Counter[str] = Counter()
-    for frame, k in enumerate(slow_owners(grid, starts, scored, model.label_frame)):
-        cells = ["", ""]
+    lost = {int(frame) for span in spans for frame in span.lost_frames}
+    failed = [span.failed for span in spans for _ in span.scored]
+    wanted = slow_owners(grid, starts, [True] * len(starts), model.label_frame)
+    owners = slow_owners(grid, starts, scored, model.label_frame)
+    for frame, (k, wish) in enumerate(zip(owners, wanted, strict=True)):
         if k is not None:
             best = ranked[k][0]
-            cells = [model.labels[best], f"{answers[k][best]:.6f}"]
             labels[model.labels[best]] += 1
+            tops = [c for i in ranked[k] for c in (model.labels[i], f"{answers[k][i]:.6f}")]
+            every = [f"{answer:.6f}" for answer in answers[k]] if few else tops
+            cells = [*tops[:2], "scored", *every]
+        else:
+            reason = "before_first" if wish is None else "near_lost"
+            reason = "given_up" if wish is not None and failed[wish] else reason
+            reason = "lost" if frame in lost else reason
+            cells = ["", "", reason, *[""] * len(names)]
         table.writerow([first_frame + frame, f"{frame / 29.97:.6f}", *cells])
     return frames.getvalue(), windows.getvalue(), labels
 
@@ -189,7 +201,7 @@ def test_tables_are_those_written_the_slow_way(data: st.DataObject) -> None:
             folder,
             spans=lambda: iter(spans),
             grid=grid,
-            times_s=seconds,
+            times_us=microseconds,
             contract=model,
             first_frame=first_frame,
         )
@@ -222,7 +234,9 @@ def test_batches_leave_no_seam(tmp_path: Path, rule: LabelFrame) -> None:
         scored=random.random(grid.count) < 0.7,
         cuts=(3,),
     )
-    write_tables(tmp_path, spans=lambda: iter(spans), grid=grid, times_s=seconds, contract=model)
+    write_tables(
+        tmp_path, spans=lambda: iter(spans), grid=grid, times_us=microseconds, contract=model
+    )
     frames, windows, _ = slow_tables(grid, model, spans, 0)
     assert (tmp_path / "frames.csv").read_text() == frames
     assert (tmp_path / "windows.csv").read_text() == windows
@@ -248,7 +262,7 @@ def small_video() -> tuple[ModelContract, WindowGrid, list[SpanResult]]:
 def write_small_video(folder: Path) -> None:
     model, grid, spans = small_video()
     tally = write_tables(
-        folder, spans=lambda: iter(spans), grid=grid, times_s=seconds, contract=model
+        folder, spans=lambda: iter(spans), grid=grid, times_us=microseconds, contract=model
     )
     write_run(folder, {"files": tally.files})
 
@@ -262,11 +276,15 @@ def test_the_text_of_the_tables(tmp_path: Path) -> None:
         '2,18,d,0.750000,d,0.750000,"a ""1""",0.125000,"b, c",0.125000\n'
     )
     lines = (tmp_path / "frames.csv").read_bytes().decode().splitlines(keepends=True)
-    assert lines[:2] == ["frame,time_s,label,score\n", "0,0.000000,,\n"]
+    assert lines[:3] == [
+        'frame,time_s,label,score,status,"p_a ""1""","p_b, c",p_d\n',
+        "0,0.000000,,,lost,,,\n",
+        "1,0.033367,,,before_first,,,\n",
+    ]
     assert lines[-3:] == [
-        '15,0.500501,"b, c",0.500000\n',
-        "16,0.533867,,\n",
-        "17,0.567234,d,0.750000\n",
+        '15,0.500501,"b, c",0.500000,scored,0.250000,0.500000,0.250000\n',
+        "16,0.533867,,,given_up,,,\n",
+        "17,0.567234,d,0.750000,scored,0.125000,0.125000,0.750000\n",
     ]
     assert len(lines) == 19
 
@@ -282,7 +300,7 @@ def test_shares_are_of_the_scored_frames_largest_first(tmp_path: Path) -> None:
         scored=np.array([True, True, True, True, False]),
     )
     tally = write_tables(
-        tmp_path, spans=lambda: iter(spans), grid=grid, times_s=seconds, contract=model
+        tmp_path, spans=lambda: iter(spans), grid=grid, times_us=microseconds, contract=model
     )
     assert tally.share_of_labels() == [("hang", 0.5), ("drink", 0.25), ("rest, curled", 0.25)]
 
@@ -294,7 +312,7 @@ def test_without_a_scored_window_there_are_no_shares(tmp_path: Path) -> None:
         grid, model, probabilities=few_values(0, 1, len(LABELS)), scored=np.array([False])
     )
     tally = write_tables(
-        tmp_path, spans=lambda: iter(spans), grid=grid, times_s=seconds, contract=model
+        tmp_path, spans=lambda: iter(spans), grid=grid, times_us=microseconds, contract=model
     )
     assert (tally.frames_scored, tally.share_of_labels()) == (0, [])
 
@@ -314,7 +332,7 @@ def test_spans_that_were_given_up_are_named_by_their_frames(tmp_path: Path) -> N
         tmp_path,
         spans=lambda: iter(spans),
         grid=grid,
-        times_s=seconds,
+        times_us=microseconds,
         contract=model,
         first_frame=100,
     )
@@ -346,7 +364,7 @@ def test_spans_that_are_not_the_recordings_are_refused(tmp_path: Path, wrong: st
             tmp_path,
             spans=lambda: iter(broken),
             grid=grid,
-            times_s=seconds,
+            times_us=microseconds,
             contract=other if wrong == "classes" else model,
         )
     assert list(tmp_path.iterdir()) == []
@@ -374,7 +392,7 @@ def test_peak_memory_grows_by_a_byte_a_window(tmp_path: Path) -> None:
                 )
 
         tracemalloc.start()
-        write_tables(tmp_path, spans=spans, grid=grid, times_s=seconds, contract=model)
+        write_tables(tmp_path, spans=spans, grid=grid, times_us=microseconds, contract=model)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak
@@ -393,9 +411,10 @@ def test_a_new_start_takes_the_old_run_away_first(tmp_path: Path) -> None:
 
     before = (tmp_path / "frames.csv").read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        write_tables(tmp_path, spans=killed, grid=grid, times_s=seconds, contract=model)
+        write_tables(tmp_path, spans=killed, grid=grid, times_us=microseconds, contract=model)
     assert read_run(tmp_path) is None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames.csv", "windows.csv"]
+    names = ["frames.csv", "scores.npz", "windows.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert (tmp_path / "frames.csv").read_bytes() == before
 
 
@@ -428,7 +447,7 @@ def test_a_full_disk_is_one_error_and_leaves_no_half(tmp_path: Path, size: int) 
         little_room(size),
     ):
         write_tables(
-            tmp_path, spans=lambda: iter(spans), grid=grid, times_s=seconds, contract=model
+            tmp_path, spans=lambda: iter(spans), grid=grid, times_us=microseconds, contract=model
         )
     assert str(tmp_path / "windows.csv") in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -445,7 +464,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
             tmp_path / "taken" / "video.mp4",
             spans=lambda: iter(spans),
             grid=grid,
-            times_s=seconds,
+            times_us=microseconds,
             contract=model,
         )
 
@@ -458,7 +477,7 @@ def test_an_error_of_the_spans_stays_what_it_is(tmp_path: Path) -> None:
         yield
 
     with pytest.raises(OSError, match="journal"):
-        write_tables(tmp_path, spans=unreadable, grid=grid, times_s=seconds, contract=model)
+        write_tables(tmp_path, spans=unreadable, grid=grid, times_us=microseconds, contract=model)
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -497,14 +516,14 @@ def test_tables_as_written_are_accepted(tmp_path: Path) -> None:
     assert checked(tmp_path) is None
 
 
-@pytest.mark.parametrize("name", ["frames.csv", "windows.csv"])
+@pytest.mark.parametrize("name", ["frames.csv", "windows.csv", "scores.npz"])
 def test_tables_that_have_changed_are_not_accepted(tmp_path: Path, name: str) -> None:
     write_small_video(tmp_path)
     path = tmp_path / name
     content = path.read_bytes()
     path.write_bytes(content[:-1])
     assert f"{path}: expected {len(content)} bytes, found {len(content) - 1}" == checked(tmp_path)
-    path.write_bytes(content.replace(b"d,0.7", b"d,0.6"))
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert f"{path}: expected the SHA-256" in (checked(tmp_path) or "")
     path.unlink()
     assert checked(tmp_path) == f"{path}: is not there"
