@@ -68,7 +68,8 @@ class Ethogram:
     @property
     def scored(self) -> NDArray[np.bool_]:
         """Which runs are bouts: (r,) bool."""
-        return self.statuses == Status.SCORED
+        scored: NDArray[np.bool_] = self.statuses == Status.SCORED
+        return scored
 
 
 def seconds_text(microseconds: int) -> str:
