@@ -34,6 +34,9 @@ _RATE_TOLERANCE = 0.1
 _ATTEMPTS = 3
 _LEAST_SPAN_FRAMES = 128
 _HASHED_AT_ONCE = 1 << 20
+_PAUSE_S = 1.0
+_PAUSE_FRAMES = 10
+_TIMES_AT_ONCE = 1 << 12
 
 State = Literal["done", "resumed", "skipped", "failed", "interrupted"]
 
@@ -307,11 +310,28 @@ class Work:
                 f"{fps:.6g} frames/s, but the model was trained at {contract.trained_fps:.6g}: "
                 "movements look slower or faster to it than they are"
             )
+        pauses, seconds = self._pauses()
+        if pauses:
+            yield (
+                f"pauses: {pauses} frames stay for longer than {_PAUSE_S:g} s, {seconds:.1f} s in "
+                "all, which count as their labels; was the camera off?"
+            )
         if num_frames < contract.clip_frames:
             yield (
                 f"{num_frames} frames are fewer than a window of {contract.clip_frames}: "
                 "padded with the last frame, and one label for all"
             )
+
+    def _pauses(self) -> tuple[int, float]:
+        """Count frames after which no other comes for long, and the seconds that they stay."""
+        least_us = 1e6 * max(_PAUSE_S, _PAUSE_FRAMES / float(self.recording.fps))
+        number, us = 0, 0
+        for first in range(0, self.recording.num_frames, _TIMES_AT_ONCE):
+            stop = min(first + _TIMES_AT_ONCE, self.recording.num_frames)
+            lengths = np.diff(self.recording.times_us(first, stop + 1))
+            long = lengths[lengths > least_us]
+            number, us = number + len(long), us + int(long.sum())
+        return number, us / 1e6
 
 
 def prepare(

@@ -263,3 +263,37 @@ def tables_of(files: list[Path], server: str, out: Path, workers: int) -> dict[s
         span_frames=length,
     )
     return tables(out)
+
+
+def test_frames_follow_one_another_to_the_end_in_whole_microseconds(tmp_path: Path) -> None:
+    first = write_video(tmp_path / "a.mkv", 30, rate=Fraction(30000, 1001))
+    second = write_video(tmp_path / "b.mkv", 30, rate=Fraction(30000, 1001))
+    whole = open_recording((first, second))
+    times = whole.times_us(0, 61)
+    assert times.dtype == np.int64
+    assert times[0] == 0
+    assert (np.diff(times) > 0).all()
+    np.testing.assert_array_equal(times[:60], np.rint(whole.times_s(0, 60) * 1e6))
+    duration = sum(float(video.duration_s) for video in whole.videos)
+    assert times[60] == round(duration * 1e6)
+    part = open_recording((first, second), start_s=0.5, stop_s=1.5)
+    at = part.first_frame
+    np.testing.assert_array_equal(
+        part.times_us(0, part.num_frames + 1), times[at : at + part.num_frames + 1]
+    )
+
+
+def test_without_timestamps_the_end_follows_from_the_frames_found(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.avi", 40, b_frames=2)
+    recording = open_recording((video,))
+    if recording.counted_exactly:
+        pytest.skip("this FFmpeg writes timestamps into AVI")
+    found = recording.with_frames_found(38)
+    assert found.times_us(37, 39)[1] == round(38 / recording.fps * 10**6)
+
+
+def test_a_camera_that_was_off_is_said(tmp_path: Path, server: str) -> None:
+    ticks = np.cumsum([0, *[33] * 30, 7_200_000, *[33] * 30]).tolist()
+    video = write_video(tmp_path / "off.mp4", len(ticks), ticks=ticks, time_base=Fraction(1, 1000))
+    run = classify([video], server=server, model=MODEL, out=tmp_path / "out")
+    assert "1 frames stay for longer than 1 s, 7200.0 s in all" in run.warnings
