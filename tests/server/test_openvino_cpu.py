@@ -4,7 +4,9 @@ import asyncio
 import queue
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +184,31 @@ def test_an_impossible_batch_size_spoils_no_other_request(tmp_path: Path) -> Non
         answered, refused = asyncio.run(flood(served.triton.address))
     assert answered == 120
     assert refused > 20
+
+
+def test_what_is_cancelled_keeps_no_other_request_waiting(tmp_path: Path) -> None:
+    """Neither while it waits in the backend nor while it is computed."""
+    slow = replace(CONTRACT, height=192, width=256, clip_frames=32, windows_per_segment=4)
+    write_tiny_model(tmp_path, MODEL, slow, max_batch_size=1)
+    frames = frames_input(random_segments(1, contract=slow))
+
+    def seconds_to_answer(client: grpc.InferenceServerClient) -> float:
+        begun = time.monotonic()
+        client.infer(MODEL, frames)
+        return time.monotonic() - begun
+
+    with (
+        serving(tmp_path) as served,
+        grpc.InferenceServerClient(served.triton.address) as client,
+    ):
+        alone = max(seconds_to_answer(client) for _ in range(3))
+        asked = [client.async_infer(MODEL, frames, lambda result, error: None) for _ in range(16)]
+        time.sleep(0.3 * alone)
+        for call in asked:
+            call.cancel()
+        beside = seconds_to_answer(client)
+    # 0.7 of it here; 1.6 when what the backend had taken was computed to its end.
+    assert beside < 1.2 * alone, (beside, alone)
 
 
 def test_the_backend_keeps_openvino_from_reporting(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ segments are done, and the next ones are taken from Triton before that.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -44,6 +45,7 @@ from numpy.typing import NDArray  # noqa: E402
 
 _INPUT = "FRAMES"
 _MOST_STREAMS = 4
+_LOOK_EVERY_MS = 50
 _COMPUTE_LAYERS = ("Convolution", "FullyConnected", "MatMul")
 _FLOATS = ("f32", "bf16", "f16")
 _CAPABILITY = {"f16": "FP16", "bf16": "BF16", "f32": "FP32"}
@@ -127,13 +129,32 @@ class Places:
             self._free.put(request)
 
 
+class _CancelledError(Exception):
+    """The client no longer waits."""
+
+
 def infer(
-    request: ov.InferRequest, segment: NDArray[np.uint8], wanted: list[str]
+    request: ov.InferRequest,
+    segment: NDArray[np.uint8],
+    wanted: list[str],
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> list[NDArray[np.float32]]:
-    """Run one segment, (1, S, H, W, C) uint8, which is not copied; return ``wanted``."""
+    """Run one segment, (1, S, H, W, C) uint8, which is not copied; return ``wanted``.
+
+    Raises:
+        _CancelledError: before or while it ran.
+    """
+    if is_cancelled():
+        raise _CancelledError
     request.set_tensor(_INPUT, ov.Tensor(segment, shared_memory=True))
     request.start_async()  # infer() would run it outside of the streams
-    request.wait()
+    while not request.wait_for(_LOOK_EVERY_MS):
+        if is_cancelled():
+            request.cancel()
+            with contextlib.suppress(RuntimeError):  # "canceled"; until then it reads the segment
+                request.wait()
+            raise _CancelledError
+    request.wait()  # wait_for() does not say whether it failed
     return [request.get_tensor(name).data.copy() for name in wanted]
 
 
@@ -142,19 +163,18 @@ class _Pending:
 
     def __init__(self, request: Any, outputs: list[str]) -> None:
         self._sender = request.get_response_sender()
+        self._is_cancelled = request.is_cancelled
         self._lock = threading.Lock()
         self._error: Any = None
         self._wanted: list[str] = []
         self._frames: NDArray[np.uint8] = np.empty(0, np.uint8)
         try:
-            if request.is_cancelled():
-                code = pb_utils.TritonError.CANCELLED
-                self._error = pb_utils.TritonError("cancelled by the client", code)
-            else:
-                requested = request.requested_output_names()
-                self._wanted = [name for name in outputs if name in requested]
-                self._input = pb_utils.get_input_tensor_by_name(request, _INPUT)
-                self._frames = self._input.as_numpy()
+            if self._is_cancelled():
+                raise _CancelledError
+            requested = request.requested_output_names()
+            self._wanted = [name for name in outputs if name in requested]
+            self._input = pb_utils.get_input_tensor_by_name(request, _INPUT)
+            self._frames = self._input.as_numpy()
         except Exception as error:
             self._error = _failure(error)
         self.segments = self._left = len(self._frames)
@@ -165,7 +185,8 @@ class _Pending:
     def infer(self, place: int, request: ov.InferRequest) -> None:
         """Compute one segment; if it was the last one, answer."""
         try:
-            self._parts[place] = infer(request, self._frames[place : place + 1], self._wanted)
+            segment = self._frames[place : place + 1]
+            self._parts[place] = infer(request, segment, self._wanted, self._is_cancelled)
         except Exception as error:  # the neighbours in the batch must be answered all the same
             self._error = _failure(error)
         with self._lock:
@@ -193,6 +214,8 @@ class _Pending:
 
 
 def _failure(error: Exception) -> Any:
+    if isinstance(error, _CancelledError):
+        return pb_utils.TritonError("cancelled by the client", pb_utils.TritonError.CANCELLED)
     return pb_utils.TritonError(f"openvino_cpu: {type(error).__name__}: {error}")
 
 
