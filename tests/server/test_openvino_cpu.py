@@ -202,7 +202,7 @@ def test_what_is_cancelled_keeps_no_other_request_waiting(tmp_path: Path) -> Non
         grpc.InferenceServerClient(served.triton.address) as client,
     ):
         alone = max(seconds_to_answer(client) for _ in range(3))
-        asked = [client.async_infer(MODEL, frames, lambda result, error: None) for _ in range(16)]
+        asked = [client.async_infer(MODEL, frames, lambda **_: None) for _ in range(16)]
         time.sleep(0.3 * alone)
         for call in asked:
             call.cancel()
