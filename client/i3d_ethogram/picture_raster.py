@@ -27,7 +27,7 @@ def draw_raster(ethogram: Ethogram, rows: list[PictureRow], *, title: str) -> Fi
     from matplotlib.figure import Figure
 
     shown = rows if rows[-1].time_us else rows[:-1]
-    left_in = 0.3 + _LEFT_PER_LETTER_IN * max(len(row.name) for row in shown)
+    left_in = round(0.3 + _LEFT_PER_LETTER_IN * max(len(row.name) for row in shown), 1)
     width_in = left_in + _WIDTH_IN + _RIGHT_IN
     height_in = _TOP_IN + _ROW_IN * len(shown) + _BOTTOM_IN
     figure = Figure(figsize=(width_in, height_in), facecolor="white")
@@ -50,6 +50,7 @@ def draw_raster(ethogram: Ethogram, rows: list[PictureRow], *, title: str) -> Fi
             extent=(start_s, stop_s, len(shown), 0),
             aspect="auto",
             interpolation="nearest",
+            zorder=1,
         )
     _name_rows(axes, shown)
     _time_axis(axes, ethogram, start_s, stop_s)
