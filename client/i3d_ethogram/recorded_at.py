@@ -19,7 +19,7 @@ _DIRECTIVES = {
     "Y": r"\d{4}",
     "y": r"\d{2}",
     "m": r"\d{1,2}",
-    "b": r"[^\W\d_]+\.?",
+    "b": r"[^\W\d_]+",
     "B": r"[^\W\d_]+",
     "d": r"\d{1,2}",
     "j": r"\d{1,3}",
@@ -116,6 +116,9 @@ def _expression(pattern: str) -> re.Pattern[str]:
             raise InputError(
                 f"recorded at {pattern!r}: unknown directive %{directive}; known are {known}"
             )
+    twice = sorted({f"%{known}" for known in directives if directives.count(known) > 1} - {"%%"})
+    if twice:
+        raise InputError(f"recorded at {pattern!r}: {', '.join(twice)} is in it twice")
     _require_day_and_hour(pattern, set(directives))
     wanted = re.escape(texts[0])
     for directive, text in zip(directives, texts[1:], strict=True):
