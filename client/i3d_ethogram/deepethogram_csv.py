@@ -25,6 +25,7 @@ from pathlib import Path
 from i3d_client.durable import CompleteFile, complete_file
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
 from i3d_ethogram.frame_labels import codes_between
+from i3d_ethogram.video_files import first_frames_of_videos
 
 _BACKGROUND = ("background", "none")  # the second is what DeepEthogram renames to the first
 _ROWS = 1 << 15
@@ -54,7 +55,7 @@ def write_deepethogram(folder: Path, ethogram: Ethogram) -> None:
     """
     rows = _row_texts(ethogram.labels)
     names = deepethogram_files(ethogram)
-    for name, (first, stop) in zip(names, pairwise(_offsets(ethogram)), strict=True):
+    for name, (first, stop) in zip(names, pairwise(first_frames_of_videos(ethogram)), strict=True):
         with complete_file(folder / name) as file:
             file.write(_header(ethogram.labels))
             _write_rows(file, ethogram, first, stop, rows)
@@ -67,18 +68,6 @@ def _write_rows(
         codes = codes_between(ethogram, start, min(start + _ROWS, stop)).tolist()
         lines = (f"{start - first + row}{rows[code]}" for row, code in enumerate(codes))
         file.write("".join(lines))
-
-
-def _offsets(ethogram: Ethogram) -> list[int]:
-    """Return the number of each video's first frame in the recording, and of that after the last.
-
-    Where timestamps cannot be trusted, a video may turn out longer than its packets announce.
-    """
-    offsets = [0]
-    for video in ethogram.run["videos"]:
-        offsets.append(offsets[-1] + int(video["frames"]))
-    offsets[-1] = max(offsets[-1], int(ethogram.first_frames[-1]))
-    return offsets
 
 
 def _header(labels: Sequence[str]) -> str:
