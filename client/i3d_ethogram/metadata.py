@@ -106,10 +106,9 @@ def read_metadata(path: Path) -> Metadata:
         InputError: it cannot be read, has neither column, or a row says neither. Line numbers are
             in the message.
     """
-    header, lines = read_table(path)
-    special = {RECORDING, ANIMAL}
-    columns = [name.lower() if name.lower() in special else name for name in header]
-    if not special.intersection(columns):
+    known = {RECORDING, ANIMAL}
+    columns, lines = read_table(path, known=known)
+    if not known.intersection(columns):
         raise InputError(
             f"{printable(path)}: expected a column {RECORDING!r} or {ANIMAL!r}, got {columns}. "
             "Recordings are named as their folders in the results are"

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from i3d_client.errors import InputError
 from i3d_client.printable import printable
 
 
-def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_table(
+    path: Path, *, known: Collection[str]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the names of the columns, and each row's cells with the number of its line.
 
     Spaces around a cell do not count; blank rows are left out, as are columns and cells at the
     right end that are empty.
+
+    Args:
+        path: of the table.
+        known: names of columns, in lower case, that may also be written with capitals.
 
     Raises:
         InputError: it cannot be read, is no table, or a row has another number of cells than the
@@ -31,7 +37,7 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     lines = []
     for line, cells in _rows(path, text, delimiter):
         if header is None:
-            header = _header(path, cells)
+            header = _header(path, cells, known)
             continue
         while len(cells) > len(header) and not cells[-1]:
             cells.pop()
@@ -76,11 +82,12 @@ def _text(path: Path) -> str:
     raise InputError(f"{printable(path)}: not text. Save the table as CSV in UTF-8")
 
 
-def _header(path: Path, cells: list[str]) -> list[str]:
+def _header(path: Path, cells: list[str], known: Collection[str]) -> list[str]:
     while not cells[-1]:
         cells.pop()
-    for name in cells:
-        if not name or cells.count(name) > 1:
+    names = [name.lower() if name.lower() in known else name for name in cells]
+    for name in names:
+        if not name or names.count(name) > 1:
             what = f"two columns {name!r}" if name else "a column without a name"
             raise InputError(f"{printable(path)}: the header has {what}")
-    return cells
+    return names
