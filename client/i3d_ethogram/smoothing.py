@@ -275,7 +275,6 @@ def _merge_below(runs: Runs, least_us: NDArray[np.int64]) -> Runs:
             last += 1
             length += int(lengths[last])
         codes[first : last + 1] = codes[last]
-        short[first : last + 1] = False
     return _merge(runs._replace(codes=codes), short)
 
 

@@ -18,7 +18,7 @@ RATES = (Fraction(30), Fraction(30_000, 1001), Fraction(25), None)  # None: vari
 def any_ethogram(draw: st.DrawFn, *, longest_us: int = 3 * 3_600_000_000) -> Ethogram:
     """Up to 40 runs, from anywhere in a recording, by any clock."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    runs = draw(st.integers(0, 40))
+    runs = int(rng.integers(1, 41))
     kinds = _kinds(rng, runs, len(HOMECAGE9))
     scored = kinds < len(HOMECAGE9)
     lengths = np.ceil(rng.exponential(draw(st.sampled_from([3, 3_000, 100_000])), runs)).astype(int)

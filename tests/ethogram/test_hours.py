@@ -1,6 +1,7 @@
 """Time per hour: exact sums, exact borders, by the recording's clock or the wall's."""
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -68,19 +69,21 @@ def test_a_recording_that_ends_with_an_hour_has_no_empty_one_after_it() -> None:
 
 def test_hours_count_from_the_recordings_first_frame_not_the_first_classified_one() -> None:
     whole = make_ethogram([("rest", 3600), ("groom", 3599), ("walk", 2)])
-    cut = Ethogram(
-        **{
-            **vars(whole),
-            "first_frames": whole.first_frames[1:],
-            "times_us": whole.times_us[1:],
-            "codes": whole.codes[1:],
-            "statuses": whole.statuses[1:],
-            "scores": whole.scores[1:],
-        }
+    cut = replace(
+        whole,
+        first_frames=whole.first_frames[1:],
+        times_us=whole.times_us[1:],
+        codes=whole.codes[1:],
+        statuses=whole.statuses[1:],
+        scores=whole.scores[1:],
     )
     hours = hours_of(cut)
     assert [hour.number for hour in hours] == [1, 2]
     assert [hour.start_us for hour in hours] == [HOUR_US, 2 * HOUR_US]
+    hours = hours_of(replace(cut, recorded_at=datetime(2026, 1, 1, 8, 30)))
+    assert [hour.number for hour in hours] == [1, 2]
+    assert [hour.clock for hour in hours] == [datetime(2026, 1, 1, 9), datetime(2026, 1, 1, 10)]
+    assert [hour.start_us for hour in hours] == [HOUR_US, 3 * HOUR_US // 2]
 
 
 @given(any_ethogram())
@@ -149,14 +152,12 @@ def test_a_label_that_is_called_as_another_column_keeps_apart_from_it(tmp_path: 
 
 def test_a_recording_without_frames_has_no_hours(tmp_path: Path) -> None:
     ethogram = make_ethogram([("rest", 1)])
-    empty = Ethogram(
-        **{
-            **vars(ethogram),
-            "first_frames": np.zeros(1, np.int64),
-            "times_us": np.zeros(1, np.int64),
-            "codes": np.empty(0, np.int16),
-            "statuses": np.empty(0, np.uint8),
-            "scores": np.empty(0),
-        }
+    empty = replace(
+        ethogram,
+        first_frames=np.zeros(1, np.int64),
+        times_us=np.zeros(1, np.int64),
+        codes=np.empty(0, np.int16),
+        statuses=np.empty(0, np.uint8),
+        scores=np.empty(0),
     )
     assert rows_of(tmp_path, empty) == []

@@ -42,6 +42,7 @@ def test_a_date_and_time_is_that_of_every_recording(text: str, moment: datetime)
         ),
         ("%Y/%m-%d/%H-%M", "lab/2026/01-05/10-02.mp4", datetime(2026, 1, 5, 10, 2)),
         ("%Y%m%d %H(%M)", "[a]20260105 10(02).mp4", datetime(2026, 1, 5, 10, 2)),
+        ("c+1.%Y%m%d-%H", "cc1_20250101-00 c+1.20260105-10.mp4", datetime(2026, 1, 5, 10)),
         ("100%%_%Y%m%dT%H", "100%_20260105T10.mp4", datetime(2026, 1, 5, 10)),
         (
             "%Y%m%dT%H%M%z",

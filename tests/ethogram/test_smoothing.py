@@ -204,6 +204,7 @@ LEAST = Smoothing(minimum_bout_s={"walk": 0.1, "groom": 0.2})  # 3 and 6 frames
         ("rggggggr", "rggggggr"),
         ("wwr", "rrr"),  # the first becomes part of the one after it
         ("wgwwwr", "wwwwwr"),  # w → g, too short still → w
+        ("wggr", "rrrr"),  # g has three frames by now, and needs six
         ("ww", "ww"),  # alone
         ("ww.r", "ww.r"),
         ("wg.wwwr", "gg.wwwr"),
