@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -84,18 +85,18 @@ def observation_of(ethogram: Ethogram) -> BorisObservation:
 
 def boris_bouts(ethogram: Ethogram, observation: BorisObservation) -> Iterator[BorisBout]:
     """Yield the bouts in order of time."""
-    times_ms = (ethogram.times_us + 500) // 1000
+    times_ms = ((ethogram.times_us + 500) // 1000).tolist()
+    frames, codes = ethogram.first_frames.tolist(), ethogram.codes.tolist()
     for bout in np.flatnonzero(ethogram.scored).tolist():
-        start, stop = (int(frame) for frame in ethogram.first_frames[bout : bout + 2])
-        file = int(np.searchsorted(observation.media_first_frames, start, side="right")) - 1
+        file = bisect_right(observation.media_first_frames, frames[bout]) - 1
         file_starts = observation.media_first_frames[file]
         yield BorisBout(
-            label=ethogram.labels[ethogram.codes[bout]],
-            start_ms=int(times_ms[bout]),
-            stop_ms=int(times_ms[bout + 1]),
+            label=ethogram.labels[codes[bout]],
+            start_ms=times_ms[bout],
+            stop_ms=times_ms[bout + 1],
             media=observation.media[file],
-            start_index=start - file_starts,
-            stop_index=stop - file_starts,
+            start_index=frames[bout] - file_starts,
+            stop_index=frames[bout + 1] - file_starts,
             comment=f"score {ethogram.scores[bout]:.3f}",
         )
 
