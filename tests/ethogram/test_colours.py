@@ -110,6 +110,15 @@ def test_labels_that_are_shown_together_have_colours_that_differ() -> None:
     assert colours_of(labels, shown=reversed(shown)) == together
 
 
+def test_of_two_labels_that_would_share_a_colour_the_earlier_keeps_it() -> None:
+    labels = [f"behaviour {index}" for index in range(400)]
+    colours = colours_of(labels)
+    first = labels[0]
+    for later in [label for label in labels[1:] if colours[label] == colours[first]]:
+        together = colours_of(labels, shown=[later, first])
+        assert together[first] == colours[first] != together[later]
+
+
 def test_more_labels_than_colours_still_get_one_each() -> None:
     labels = [f"behaviour {index}" for index in range(60)]
     assert set(colours_of(labels, shown=labels)) == set(labels)

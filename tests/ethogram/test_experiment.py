@@ -4,7 +4,7 @@ import csv
 import tempfile
 import tracemalloc
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -197,6 +197,19 @@ def test_a_label_that_a_model_does_not_have_is_empty_and_not_zero(tmp_path: Path
     assert [row["label"] for row in tables[BUDGET_FILE]] == ["rest", "walk", "", "dig", "rest", ""]
 
 
+def test_an_animals_hour_has_the_labels_of_its_own_models_alone(tmp_path: Path) -> None:
+    recordings = [
+        make_ethogram([("rest", 2.0)], labels=("rest", "walk"), name="a"),
+        make_ethogram([("dig", 2.0)], labels=("dig", "rest"), name="b"),
+    ]
+    metadata = known(a={"animal": "x"}, b={"animal": "y"})
+    rows = write(tmp_path, *recordings, metadata=metadata)[ANIMALS_FILE]
+    assert [(row["rest"], row["walk"], row["dig"]) for row in rows] == [
+        ("2.000000", "0.000000", ""),
+        ("0.000000", "", "2.000000"),
+    ]
+
+
 def test_of_400_labels_only_those_that_occur_anywhere_have_columns(tmp_path: Path) -> None:
     labels = tuple(f"behaviour, {index}" for index in range(400))
     recordings = [
@@ -265,6 +278,33 @@ def test_what_the_tables_mix_is_said() -> None:
     assert said[4] == "the metadata have no row for d\\n"
     # The third begins a second before the first two end: no more than files' names can be off by.
     assert said[5:] == ["animal m: a and b overlap by 7200 s, which count twice"]
+
+
+def said_of(*recordings: tuple[float, float, float]) -> list[str]:
+    """What is said of recordings of one animal: begin, start and stop of what was classified, s."""
+    names = [str(at) for at in range(len(recordings))]
+    experiment = Experiment(metadata=known(**{name: {"animal": "m"} for name in names}))
+    for name, (began_s, start_s, stop_s) in zip(names, recordings, strict=True):
+        began = NINE + timedelta(seconds=began_s)
+        part = make_ethogram([("rest", stop_s - start_s)], name=name, recorded_at=began)
+        times_us = part.times_us + round(start_s * 1_000_000)
+        experiment.add(Ethogram(**{**vars(part), "times_us": times_us}))
+    return experiment.warnings()
+
+
+def test_every_overlap_of_an_animals_recordings_is_said_whichever_ends_last() -> None:
+    assert said_of((100, 0, 50), (0, 0, 60), (40, 0, 70)) == [
+        "animal m: 1 and 2 overlap by 20 s, which count twice",
+        "animal m: 2 and 0 overlap by 10 s, which count twice",
+    ]
+    assert said_of((0, 0, 100), (10, 0, 10), (50, 0, 100)) == [
+        "animal m: 0 and 1 overlap by 10 s, which count twice",
+        "animal m: 0 and 2 overlap by 50 s, which count twice",
+    ]
+
+
+def test_parts_of_one_recording_do_not_overlap() -> None:
+    assert said_of((0, 0, 50), (0, 50, 90)) == []
 
 
 def test_recordings_that_agree_are_not_warned_about() -> None:

@@ -67,6 +67,12 @@ def test_a_row_for_an_animal_is_for_all_whose_paths_have_its_name_as_a_word(
     assert metadata.of("cage3_m2 [left].mp4") == {"animal": "m2", "genotype": "ko"}
 
 
+@pytest.mark.parametrize("name", ["am1.mp4", "m1a.mp4", "m12.mp4", "höm1.mp4", "1m1/x.mp4"])
+def test_an_animals_name_within_a_longer_word_is_not_it(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="no recording has 'm1' as a word"):
+        match(tmp_path, "animal\nm1\n", names=(name,))
+
+
 def test_recording_and_animal_together(tmp_path: Path) -> None:
     metadata = match(tmp_path, "animal,recording,day\nX,m1/day1.mp4,1\nX,m12/*,2\nm2,,3\n")
     assert [metadata.animal(name) for name in NAMES] == ["X", None, "X", "m2", None]

@@ -124,6 +124,7 @@ def test_a_raster_tells_the_time_of_day_if_it_is_known(tmp_path: Path) -> None:
     write_pictures(tmp_path, make_ethogram([("rest", 70.0)], recorded_at=began))
     texts = svg_texts(tmp_path)
     assert {"23:59:40", "00:00:00", "time of day (from 2026-11-25)"} <= set(texts)
+    assert len(columns_of(tmp_path, COLOURS["rest"])) == pytest.approx(DOTS_WIDE, abs=2)
 
 
 def test_a_raster_counts_from_the_first_frame_otherwise(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Numbers of an ethogram: against answers worked out by hand, and sums that must be exact."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from tests.ethogram.ethograms import ethograms
 from tests.ethogram.synthetic import make_ethogram
@@ -47,6 +48,13 @@ def test_bouts_are_counted_and_measured_by_label() -> None:
         [5 * SECOND],
         [],
     ]
+
+
+def test_the_lengths_of_many_bouts_stay_in_order_of_time() -> None:
+    bouts = [(("rest", "walk")[at % 2], 0.1 * (1 + at * 7 % 40)) for at in range(80)]
+    lengths = bout_lengths_us(make_ethogram(bouts, labels=LABELS))[1].tolist()
+    expected = [seconds * 1_000_000 for label, seconds in bouts if label == "walk"]
+    assert lengths == pytest.approx(expected, abs=34_000)  # a frame
 
 
 def test_bouts_that_touch_unscored_frames_or_an_edge_are_cut_off() -> None:
