@@ -44,7 +44,7 @@ def write_boris_tabular(folder: Path, ethogram: Ethogram) -> FileRecord:
     """Write ``boris_tabular.csv`` into a recording's folder.
 
     Both rows of a bout name the file in which it begins and count ``Image index`` from 0 in it;
-    that of STOP is the frame after the bout's last.
+    that of STOP is the frame after the bout's last, which SimBA counts in, as it does of BORIS.
 
     Raises:
         OutputError: it cannot be written.
