@@ -84,8 +84,13 @@ def _draw(comparisons: Sequence[Comparison]) -> Figure:
         1 + len(strips), 2, height_ratios=[side, *[0.6] * len(strips)], width_ratios=[1.15, 1]
     )
     figure.suptitle(_title(whole, of_model), x=0.01, ha="left", fontsize=9)
-    _draw_matrix(figure.add_subplot(grid[0, 0]), whole.agreement, codes)
-    _draw_times(figure.add_subplot(grid[0, 1]), whole.agreement, codes)
+    if codes:
+        _draw_matrix(figure.add_subplot(grid[0, 0]), whole.agreement, codes)
+        _draw_times(figure.add_subplot(grid[0, 1]), whole.agreement, codes)
+    else:
+        nothing = figure.add_subplot(grid[0, :])
+        nothing.text(0.5, 0.5, "No frame has a label from both.", ha="center", fontsize=11)
+        nothing.set_axis_off()
     for place, row in enumerate(strips):
         _draw_strip(figure.add_subplot(grid[place + 1, :]), row, codes)
     if strips:

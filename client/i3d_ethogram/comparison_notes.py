@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i3d_client.printable import printable
-from i3d_ethogram.alignment import Alignment, better_alignment
+from i3d_ethogram.alignment import Alignment, alignment_of
 from i3d_ethogram.annotated_frames import OVERLAPPING, UNANNOTATED, AnnotatedFrames
 from i3d_ethogram.annotation import Annotation
 from i3d_ethogram.ethogram import Ethogram
@@ -80,11 +80,8 @@ def notes_on_frames(
         fps: of the video.
         offset_us: what has been added to the annotation's times as an option.
     """
-    found = better_alignment(annotated, predicted, times_us=times_us, fps=fps)
-    return (
-        *_of_frames(annotated),
-        *([] if found is None else [Note.warning(_misaligned(found, fps, offset_us))]),
-    )
+    found = alignment_of(annotated, predicted, times_us=times_us, fps=fps)
+    return (*_of_frames(annotated), *_of_alignment(found, fps=fps, offset_us=offset_us))
 
 
 def _of_file(annotation: Annotation, on_frames: AnnotatedFrames) -> Iterator[Note]:
@@ -174,17 +171,27 @@ def _of_model(ethogram: Ethogram) -> Iterator[Note]:
         yield Note.warning("the results are incomplete: see run.json")
 
 
-def _misaligned(found: Alignment, fps: float, offset_us: int) -> str:
-    better = f"(kappa {found.better:.2f} in place of {found.kappa:.2f})"
+def _of_alignment(found: Alignment | None, *, fps: float, offset_us: int) -> Iterator[Note]:
+    if found is None:
+        return
+    if found.is_chance:
+        yield Note.warning(
+            f"they agree hardly better than by chance (kappa {found.kappa:.2f}), and would not "
+            "elsewhere in time. Is the annotation of this recording?"
+        )
+    if not found.is_elsewhere:
+        return
+    better = f"(kappa about {found.best:.2f} in place of {found.kappa:.2f})"
     if found.factor == 1.0:
-        return (
-            f"the annotation would agree much better if it lay {abs(found.shift_us) / 1e6:.1f} s "
+        yield Note.warning(
+            f"they would agree much better if the annotation lay {abs(found.shift_us) / 1e6:.1f} s "
             f"{'later' if found.shift_us > 0 else 'earlier'} {better}. Try --offset "
             f"{(found.shift_us + offset_us) / 1e6:.1f}, and see whether it is of this video, from "
             "its beginning"
         )
-    return (
-        f"the annotation would agree much better if its times were multiplied by "
-        f"{found.factor:.4g} {better}: was it made at {fps * found.factor:.4g} frames/s? "
-        f"The video has {fps:.4g}"
-    )
+    else:
+        yield Note.warning(
+            "they would agree much better if the annotation's times were multiplied by "
+            f"{found.factor:.4g} {better}: was it made at {fps * found.factor:.4g} frames/s? The "
+            f"video has {fps:.4g}"
+        )
