@@ -145,7 +145,7 @@ class _Client:
         self.out = out
         self._command = [sys.executable, "-m", "i3d_client", "classify", *map(str, videos)]
         self._command += ["--server", server, "--out", str(out), "--workers", str(_WORKERS)]
-        self._command += ["--span-frames", str(_SPAN_FRAMES)]
+        self._command += ["--span-frames", str(_SPAN_FRAMES), "--no-report"]
         self._process: subprocess.Popen[str] | None = None
 
     @property

@@ -123,7 +123,7 @@ def measure_video(video: Path, *, server: str, contract: ModelContract) -> dict[
     opening = _opening(video)
     with tempfile.TemporaryDirectory(prefix="i3d-memory-") as out:
         command = [sys.executable, "-m", "i3d_client", "classify", str(video), "--out", out]
-        command += ["--server", server, "--model", MODEL_NAME]
+        command += ["--server", server, "--model", MODEL_NAME, "--no-report"]
         start = time.monotonic()
         with (Path(out) / "messages").open("w+") as messages:
             process = subprocess.Popen(command, stdout=messages, stderr=subprocess.STDOUT)

@@ -284,7 +284,7 @@ async def _naive(server: str, video: Path) -> None:
 def _classify_job(server: str, model: str, video: Path, folder: Path) -> Callable[[], None]:
     command = [sys.executable, "-m", "i3d_client", "classify", str(video), "--overwrite"]
     command += ["--server", server, "--model", model, "--out", str(folder / model)]
-    command += ["--in-flight", str(_IN_FLIGHT)]
+    command += ["--in-flight", str(_IN_FLIGHT), "--no-report"]
     return lambda: (subprocess.run(command, check=True, capture_output=True), None)[1]
 
 

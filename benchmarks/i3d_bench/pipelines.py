@@ -446,7 +446,7 @@ class _Bench:
         frames, windows = subject.num_frames, subject.windows
         command = [sys.executable, "-m", "i3d_client", "classify", str(subject.video)]
         command += ["--server", self._server, "--model", self._names[precision]]
-        command += ["--out", str(out), "--overwrite"]
+        command += ["--out", str(out), "--overwrite", "--no-report"]
         if precision != "int8":
             frames, windows = subject.paper_frames, subject.paper_windows
             command += ["--stop", str((frames - 0.5) / subject.fps)]

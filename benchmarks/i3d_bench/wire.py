@@ -68,7 +68,15 @@ async def bytes_of(video: Path, *, server: str, contract: ModelContract) -> dict
     with tempfile.TemporaryDirectory(prefix="i3d-wire-") as out:
         async with relay(server) as (address, passed):
             command = ["-m", "i3d_client", "classify", str(video), "--out", out]
-            command += ["--server", address, "--model", MODEL_NAME, "--transport", "grpc"]
+            command += [
+                "--server",
+                address,
+                "--model",
+                MODEL_NAME,
+                "--transport",
+                "grpc",
+                "--no-report",
+            ]
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *command,

@@ -18,6 +18,7 @@ import click
 from i3d_client.errors import I3dError, MissingExtraError
 from i3d_client.options import Options, usable_cores
 from i3d_client.priority import Priority
+from i3d_client.report import Report
 from i3d_client.transport import Transport
 
 _SERVER = click.option(
@@ -132,6 +133,23 @@ def i3d() -> None:
     help="Write what every process does when to this file, for ui.perfetto.dev.",
 )
 @click.option("--log-json", is_flag=True, help="Write JSON lines to standard error, not progress.")
+@click.option(
+    "--recorded-at",
+    metavar="WHEN",
+    help="When the recording began, such as 2026-11-25T08:00, for hours by the clock on the wall; "
+    "or how to read it from the files' names, such as '%Y-%m-%d_%H-%M-%S'.",
+)
+@click.option(
+    "--metadata",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Table (CSV) of the animals, for the summary: docs/formats.md says which columns.",
+)
+@click.option(
+    "--report/--no-report",
+    default=True,
+    help="Whether bouts, hours, pictures and report.html are made at the end; i3d report makes "
+    "them any time.",
+)
 def classify(
     videos: tuple[Path, ...],
     out: Path,
@@ -154,6 +172,9 @@ def classify(
     give_up_after: float,
     trace: Path | None,
     log_json: bool,
+    recorded_at: str | None,
+    metadata: Path | None,
+    report: bool,
 ) -> None:
     """Classify VIDEOS and write, for each, which behaviour happens when.
 
@@ -170,6 +191,8 @@ def classify(
         )
     access = None if embedded else find_access(server=server, credentials=credentials)
     inputs = collect(videos, glob=glob, concatenate=concatenate, on_note=note)
+    make_report = _report(recorded_at, metadata)
+    make_report.check(inputs)
     with nullcontext() if access else _embedded(repository, model) as address:
         options = Options(
             access=access or Access(server=str(address)),
@@ -184,11 +207,18 @@ def classify(
             span_frames=span_frames,
             transport=transport,
             priority=priority,
+            recorded_at=recorded_at,
         )
         if dry_run:
             status = run_dry(inputs=inputs, options=options)
         else:
-            status = run_classify(inputs=inputs, options=options, trace=trace, log_json=log_json)
+            status = run_classify(
+                inputs=inputs,
+                options=options,
+                trace=trace,
+                log_json=log_json,
+                report=make_report if report else None,
+            )
     sys.exit(status)
 
 
@@ -209,6 +239,13 @@ def _embedded(repository: Path, model: str | None) -> AbstractContextManager[str
         start: Callable[..., AbstractContextManager[str]] = point.load()
         return start(repository=repository, models=None if model is None else [model])
     raise MissingExtraError("server", needed_for="--embedded")
+
+
+def _report(recorded_at: str | None, metadata: Path | None) -> Report:
+    """Return what the ethogram package registers to be done with results."""
+    (point,) = entry_points(group="i3d.results")
+    report: Report = point.load()(recorded_at=recorded_at, metadata=metadata)
+    return report
 
 
 def main(arguments: list[str] | None = None) -> None:

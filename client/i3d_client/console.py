@@ -27,6 +27,7 @@ from i3d_client.log import JsonLog
 from i3d_client.options import Options
 from i3d_client.printable import printable
 from i3d_client.recording import Recording, open_recording
+from i3d_client.report import Report
 from i3d_client.trace import TraceFile
 from i3d_client.triton import Connection, Model
 from i3d_client.work import Outcome, Work
@@ -36,9 +37,14 @@ _JSON_PROGRESS_EVERY_S = 5.0
 
 
 def run_classify(
-    *, inputs: Sequence[Input], options: Options, trace: Path | None, log_json: bool
+    *,
+    inputs: Sequence[Input],
+    options: Options,
+    trace: Path | None,
+    log_json: bool,
+    report: Report | None,
 ) -> int:
-    """Classify recordings, show progress and answers, and return the exit status.
+    """Classify recordings, show progress and answers, report, and return the exit status.
 
     Returns:
         0 if all is whole, 1 if anything failed or is incomplete, 130 if it was interrupted.
@@ -53,9 +59,21 @@ def run_classify(
             classify_recordings(inputs, options=options, observer=view, trace=trace_file)
         )
         view.summary(outcomes, seconds=time.perf_counter() - started)
-    if any(outcome.state == "interrupted" for outcome in outcomes):
-        return INTERRUPTED
-    return 1 if any(outcome.problems for outcome in outcomes) else 0
+        if any(outcome.state == "interrupted" for outcome in outcomes):
+            return INTERRUPTED
+        whole = not any(outcome.problems for outcome in outcomes)
+        if report is not None and any(outcome.run is not None for outcome in outcomes):
+            whole &= _make(report, options.out, view)
+    return 0 if whole else 1
+
+
+def _make(report: Report, out: Path, view: Observer) -> bool:
+    """Make the report of results that are safe, whatever becomes of it."""
+    try:
+        return report.write(out, say=view.said)
+    except I3dError as error:
+        view.said(f"error: the report is not made: {error}")
+        return False
 
 
 def run_dry(*, inputs: Sequence[Input], options: Options) -> int:

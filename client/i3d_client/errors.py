@@ -3,7 +3,7 @@
     I3dError
     ├── ContractError         a model's contract is missing, unknown or inconsistent
     ├── CredentialsError      a lab's credentials, or the file that names them, cannot be used
-    ├── InputError            what was named cannot become a list of recordings
+    ├── InputError            what was named, or an option, cannot be used
     ├── MissingExtraError     an optional part of the installation is needed
     ├── OutputError           results cannot be written
     │   └── OtherRunError         the output folder holds, or is used by, a run that is not this one
@@ -38,7 +38,7 @@ class CredentialsError(I3dError):
 
 
 class InputError(I3dError):
-    """What the user named cannot be made into recordings to classify."""
+    """What the user named, or an option, cannot be used."""
 
 
 class MissingExtraError(I3dError):

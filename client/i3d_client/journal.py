@@ -230,13 +230,17 @@ class OutputLock:
 
     A POSIX lock, which NFS passes on; it goes with the process.
 
+    Args:
+        out: the folder; made if it is not there.
+        name: of the lock, for those who write different files.
+
     Raises:
         OtherRunError: another process has it; the message says which.
         OutputError: the folder cannot be written.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._path = out / _LOCK_FILE
+    def __init__(self, out: Path, *, name: str = _LOCK_FILE) -> None:
+        self._path = out / name
         with write_errors(out):
             out.mkdir(parents=True, exist_ok=True)
             self._file = self._locked(out)

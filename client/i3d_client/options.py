@@ -41,6 +41,7 @@ class Options:
         span_frames: about how many frames a worker takes at a time.
         transport: ``auto`` takes shared memory with a server on this host.
         priority: of the requests; None leaves it to the model. Answers do not depend on it.
+        recorded_at: when the recordings began, as given; kept in run.json for reports.
     """
 
     access: Access
@@ -55,6 +56,7 @@ class Options:
     span_frames: int = DEFAULT_SPAN_FRAMES
     transport: Transport = "auto"
     priority: Priority | None = None
+    recorded_at: str | None = None
 
     def as_given(self) -> dict[str, Any]:
         """Return the options as ``run.json`` has them. Of the credentials, where they are."""

@@ -29,13 +29,18 @@ def find_recordings(out: Path) -> list[str]:
     """Return the names of the recordings with results in ``out``, in natural order.
 
     Raises:
-        ResultError: there is none.
+        ResultError: there is none, or it is a recording's folder itself.
     """
     found = []
     for folder, folders, files in os.walk(out):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if RUN_FILE in files:
             found.append(os.path.relpath(folder, out))
+    if found == ["."]:
+        raise ResultError(
+            f"{printable(out)}: is the folder of one recording. Name the one around it, which "
+            "i3d classify --out was given"
+        )
     if not found:
         raise ResultError(
             f"{printable(out)}: no results in it. Expected the folder that i3d classify --out was "
@@ -167,6 +172,6 @@ def _mean_scores(
         of_label = batch.probabilities[np.arange(stop - at), np.maximum(chosen, 0)]
         np.add.at(sums, run_of, of_label)
         at = stop
-    means = sums / np.diff(first_frames)
+    means: NDArray[np.float64] = sums / np.diff(first_frames)
     means[codes == UNSCORED] = np.nan
     return means

@@ -27,7 +27,7 @@ def i3d(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=180,
         env={**os.environ, **environment},
     )
 
@@ -42,7 +42,9 @@ def test_the_tables_say_which_window_labels_which_frame_and_when(
 ) -> None:
     video = make_video(50, rate=25, b_frames=2)
     out = tmp_path / "out"
-    done = i3d("classify", video, "--server", server, "--model", "overlapping", "--out", out)
+    done = i3d(
+        "classify", "--no-report", video, "--server", server, "--model", "overlapping", "--out", out
+    )
     assert (done.returncode, done.stderr) == (
         0,
         f"frames go to {server} by shared memory\n"
@@ -87,7 +89,15 @@ def test_a_video_shorter_than_a_window_says_so(
 ) -> None:
     video = make_video(5)
     done = i3d(
-        "classify", video, "--server", server, "--model", "overlapping", "--out", tmp_path / "o"
+        "classify",
+        "--no-report",
+        video,
+        "--server",
+        server,
+        "--model",
+        "overlapping",
+        "--out",
+        tmp_path / "o",
     )
     assert done.returncode == 0
     assert "5 frames are fewer than a window of 16" in done.stderr
@@ -107,7 +117,17 @@ def test_bad_videos_fail_alone_and_the_others_are_done(
     absent = tmp_path / "absent.mp4"
     out = tmp_path / "out"
     videos = [text, cut, absent, good]
-    done = i3d("classify", *videos, "--server", server, "--model", "back_to_back", "--out", out)
+    done = i3d(
+        "classify",
+        "--no-report",
+        *videos,
+        "--server",
+        server,
+        "--model",
+        "back_to_back",
+        "--out",
+        out,
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     for video, says in ((text, "not a video"), (cut, "interrupted"), (absent, "no such file")):
@@ -123,7 +143,17 @@ def test_lost_frames_are_counted_and_the_status_says_incomplete(
     video = make_video(60, codec="mjpeg", name="x.mov", pixel_format="yuvj420p")
     damage(video, packets={20})
     out = tmp_path / "out"
-    done = i3d("classify", video, "--server", server, "--model", "back_to_back", "--out", out)
+    done = i3d(
+        "classify",
+        "--no-report",
+        video,
+        "--server",
+        server,
+        "--model",
+        "back_to_back",
+        "--out",
+        out,
+    )
     assert done.returncode == 1
     assert "1 of 60 frames cannot be decoded (20)" in done.stderr
     frames = rows(out / video.name / "frames.csv")
@@ -139,7 +169,17 @@ def test_a_file_cut_in_the_middle_gives_what_is_there_and_says_it_is_not_all(
     video = make_video(200, name="cut.avi", codec="mjpeg", pixel_format="yuvj420p")
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     out = tmp_path / "out"
-    done = i3d("classify", video, "--server", server, "--model", "back_to_back", "--out", out)
+    done = i3d(
+        "classify",
+        "--no-report",
+        video,
+        "--server",
+        server,
+        "--model",
+        "back_to_back",
+        "--out",
+        out,
+    )
     assert done.returncode == 1
     assert "cut off: its header says 200 frames" in done.stderr
     assert 0 < len(rows(out / video.name / "frames.csv")) < 200
@@ -158,7 +198,9 @@ def test_a_server_or_model_that_is_not_there(
     make_video: MakeVideo, server: str, tmp_path: Path, arguments: list[str], says: str
 ) -> None:
     out = tmp_path / "out"
-    done = i3d("classify", make_video(20), "--out", out, *arguments, I3D_SERVER=server)
+    done = i3d(
+        "classify", "--no-report", make_video(20), "--out", out, *arguments, I3D_SERVER=server
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert says in done.stderr
@@ -179,7 +221,15 @@ def test_a_server_that_misbehaves(
     make_video: MakeVideo, tmp_path: Path, fault: dict[str, object], says: str
 ) -> None:
     with fault_server(NUMBER_MODELS["overlapping"], **fault) as address:  # type: ignore[arg-type]
-        done = i3d("classify", make_video(20), "--out", tmp_path / "out", "--server", address)
+        done = i3d(
+            "classify",
+            "--no-report",
+            make_video(20),
+            "--out",
+            tmp_path / "out",
+            "--server",
+            address,
+        )
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -192,7 +242,15 @@ def test_an_output_folder_that_cannot_be_written(
     (tmp_path / "file").touch()
     out = tmp_path / "file" / "out"
     done = i3d(
-        "classify", make_video(20), "--out", out, "--server", server, "--model", "one_window"
+        "classify",
+        "--no-report",
+        make_video(20),
+        "--out",
+        out,
+        "--server",
+        server,
+        "--model",
+        "one_window",
     )
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
@@ -207,7 +265,18 @@ def test_two_videos_of_one_name_are_not_mixed(
     second = tmp_path / "b" / "a.mp4"
     second.write_bytes(first.read_bytes())
     out = tmp_path / "out"
-    done = i3d("classify", first, second, "--out", out, "--server", server, "--model", "one_window")
+    done = i3d(
+        "classify",
+        "--no-report",
+        first,
+        second,
+        "--out",
+        out,
+        "--server",
+        server,
+        "--model",
+        "one_window",
+    )
     assert done.returncode == 1
     assert f"{first} and {second}" in done.stderr
 
@@ -218,7 +287,18 @@ def test_the_same_command_again_writes_the_same_tables(
     video, out = make_video(50), tmp_path / "out"
     tables = []
     for more in ([], ["--overwrite"]):
-        i3d("classify", video, "--out", out, "--server", server, "--model", "every_frame", *more)
+        i3d(
+            "classify",
+            "--no-report",
+            video,
+            "--out",
+            out,
+            "--server",
+            server,
+            "--model",
+            "every_frame",
+            *more,
+        )
         folder = out / video.name
         tables.append([(folder / name).read_bytes() for name in ("frames.csv", "windows.csv")])
     assert tables[0] == tables[1]

@@ -72,7 +72,9 @@ def test_one_command_from_a_video_to_a_table(repository: Path, tmp_path: Path) -
         check=True,
     )
     assert "feeding birds" in done.stdout
-    assert re.fullmatch(r"frames go to 127\.0\.0\.1:\d+ by shared memory\n", done.stderr)
+    frames, report = done.stderr.splitlines()
+    assert re.fullmatch(r"frames go to 127\.0\.0\.1:\d+ by shared memory", frames)
+    assert report == f"→ {tmp_path / 'report.html'}"
     run = json.loads((tmp_path / VIDEO.name / "run.json").read_text())
     assert run["model"]["name"] == MODEL
     assert run["frames"]["scored"] == 132

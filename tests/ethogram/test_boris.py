@@ -1,7 +1,8 @@
 """What BORIS would have exported, and what its readers make of it.
 
 The two texts were written by BORIS 8.27.4 itself, whose ``export_aggregated_events`` and
-``export_tabular_events`` were given the same bouts; the description alone is filled in here.
+``export_tabular_events`` were given the same bouts; the description, and in the
+second one the duration, are filled in here.
 """
 
 import csv

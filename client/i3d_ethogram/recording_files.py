@@ -1,0 +1,144 @@
+"""The files that follow from one recording, beside its results.
+
+``report.json`` is written last: what it says was written, of these answers and with this smoothing,
+is there, and is not written again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from i3d_client.durable import complete_file, write_errors
+from i3d_client.scores_file import SCORES_FILE
+from i3d_ethogram.boris_events import BORIS_FILE, write_boris_events
+from i3d_ethogram.boris_project import BORIS_PROJECT_FILE, write_boris_project
+from i3d_ethogram.boris_tabular import TABULAR_FILE, write_boris_tabular
+from i3d_ethogram.bouts_table import BOUTS_FILE, write_bouts
+from i3d_ethogram.deepethogram_csv import deepethogram_files, write_deepethogram
+from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.hours import HOURS_FILE, write_hours
+from i3d_ethogram.parquet_file import PARQUET_FILE, write_parquet
+from i3d_ethogram.picture import PNG_FILE, SVG_FILE, write_pictures
+from i3d_ethogram.reading import open_scores
+
+REPORT_FILE = "report.json"
+TABLES = ("bouts", "hours", "boris")
+
+Files = dict[str, int]
+"""Names of files, and their sizes in bytes."""
+
+
+def write_recording(
+    folder: Path,
+    ethogram: Ethogram,
+    *,
+    kinds: Sequence[str],
+    videos: Path | None = None,
+) -> None:
+    """Write what is not there yet.
+
+    Args:
+        folder: the recording's.
+        ethogram: of the recording.
+        kinds: of ``TABLES``, ``pictures``, ``overlay`` and the formats of ``i3d report``.
+        videos: folder in which to look for a video that has moved.
+
+    Raises:
+        OutputError: a file cannot be written; those before it are whole.
+        ResultError, VideoError: the results or the video cannot be used.
+    """
+    made_of = {
+        "i3d": version("i3d-triton"),
+        "scores": ethogram.run["files"][SCORES_FILE]["sha256"],
+        "smoothing": ethogram.smoothing.as_document(),
+        "recorded_at": ethogram.recorded_at and ethogram.recorded_at.isoformat(),
+    }
+    written, stale = _written_before(folder, made_of)
+    missing = [kind for kind in dict.fromkeys([*kinds, *stale]) if kind not in written]
+    if not missing:
+        return
+    with write_errors(folder):
+        (folder / REPORT_FILE).unlink(missing_ok=True)  # until all that it said is true again
+    for kind in missing:
+        names = _WRITERS[kind](folder, ethogram, videos)
+        written[kind] = {name: (folder / name).stat().st_size for name in names}
+    with complete_file(folder / REPORT_FILE) as file:
+        document = {**made_of, "files": written}
+        file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _written_before(folder: Path, made_of: Mapping[str, Any]) -> tuple[dict[str, Files], list[str]]:
+    """Return the files of each kind that is made of the same and whole, and the other kinds.
+
+    Those were asked for once: beside new tables they would not agree with them.
+    """
+    try:
+        document = json.loads((folder / REPORT_FILE).read_bytes())
+        files = dict(document["files"])
+        same = {key: document.get(key) for key in made_of} == made_of
+        whole = {kind: names for kind, names in files.items() if _are_there(folder, names)}
+        written = whole if same else {}
+        return written, [kind for kind in files if kind in _WRITERS and kind not in written]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {}, []
+
+
+def _are_there(folder: Path, files: Files) -> bool:
+    return all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size
+        for name, size in files.items()
+    )
+
+
+_Writer = Callable[[Path, Ethogram, Path | None], Sequence[str]]
+
+
+def _bouts(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_bouts(folder, ethogram)
+    return [BOUTS_FILE]
+
+
+def _hours(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_hours(folder, ethogram)
+    return [HOURS_FILE]
+
+
+def _boris(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_boris_events(folder, ethogram)
+    write_boris_tabular(folder, ethogram)
+    return [BORIS_FILE, TABULAR_FILE]
+
+
+def _pictures(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_pictures(folder, ethogram)
+    return [PNG_FILE, SVG_FILE]
+
+
+def _parquet(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_parquet(folder, ethogram, open_scores(folder))
+    return [PARQUET_FILE]
+
+
+def _deepethogram(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_deepethogram(folder, ethogram)
+    return deepethogram_files(ethogram)
+
+
+def _boris_project(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+    write_boris_project(folder, ethogram, open_scores(folder))
+    return [BORIS_PROJECT_FILE]
+
+
+_WRITERS: dict[str, _Writer] = {
+    "bouts": _bouts,
+    "hours": _hours,
+    "boris": _boris,
+    "pictures": _pictures,
+    "parquet": _parquet,
+    "deepethogram": _deepethogram,
+    "boris-project": _boris_project,
+}

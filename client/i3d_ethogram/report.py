@@ -1,0 +1,195 @@
+"""From the answers of a network to what a lab uses: everything that ``i3d report`` writes.
+
+A recording is read, written and forgotten before the next one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from i3d_client.errors import I3dError, InputError, MissingExtraError
+from i3d_client.inputs import Input
+from i3d_client.journal import OutputLock
+from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.experiment import Experiment
+from i3d_ethogram.metadata import NO_METADATA, read_metadata
+from i3d_ethogram.reading import find_recordings, read_ethogram
+from i3d_ethogram.recorded_at import RecordedAt
+from i3d_ethogram.recording_files import TABLES, write_recording
+from i3d_ethogram.report_data import REPORT_PAGE, write_report
+from i3d_ethogram.smoothing import NO_SMOOTHING, Smoothing
+
+_LOCK_FILE = ".i3d-report-lock"
+_EXTRA = "report"
+_NEEDS = ("jinja2", "matplotlib")
+
+Format = Literal["parquet", "nwb", "deepethogram", "boris-project"]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What to make of results.
+
+    Attributes:
+        recorded_at: when recordings began: a date and time, or a pattern of their names
+            (``RecordedAt``). None: as ``i3d classify`` was told, if it was.
+        metadata: table of the animals.
+        smoothing: of the labels.
+        formats: other formats to write.
+        overlay: write a video with the labels in it.
+        videos: folder in which to look for videos that have moved.
+        title: of the page.
+    """
+
+    recorded_at: str | None = None
+    metadata: Path | None = None
+    smoothing: Smoothing = NO_SMOOTHING
+    formats: tuple[Format, ...] = ()
+    overlay: bool = False
+    videos: Path | None = None
+    title: str | None = None
+
+
+class RunReport:
+    """The report at the end of ``i3d classify``: ``i3d_client.report.Report``."""
+
+    def __init__(self, *, recorded_at: str | None, metadata: Path | None) -> None:
+        self._options = ReportOptions(recorded_at=recorded_at, metadata=metadata)
+
+    def check(self, inputs: Sequence[Input]) -> None:
+        """See whether the options can be used with these recordings.
+
+        Raises:
+            InputError: they cannot.
+        """
+        text = self._options.recorded_at
+        if text is not None:
+            recorded_at = _recorded_at(text, len(inputs))
+            for given in inputs:
+                recorded_at.of(str(given.name))
+        if self._options.metadata is not None:
+            read_metadata(self._options.metadata)
+
+    def write(self, out: Path, *, say: Say) -> bool:
+        """Write the report of all results in ``out``; without its extra, the tables alone."""
+        return write_reports(out, options=self._options, say=say, needs_pictures=False)
+
+
+def write_reports(
+    out: Path, *, options: ReportOptions, say: Say, needs_pictures: bool = True
+) -> bool:
+    """Write what follows from all results in a folder.
+
+    Args:
+        out: the folder that ``i3d classify --out`` was given.
+        options: what to make.
+        say: told what the user should know.
+        needs_pictures: whether it is an error that pictures cannot be drawn here.
+
+    Returns:
+        Whether all could be written; ``say`` is told what could not.
+
+    Raises:
+        ResultError: there are no results.
+        InputError: the metadata or the time of the recordings cannot be used.
+        MissingExtraError: an optional part of the installation is needed.
+        OutputError: the folder cannot be written, or another report is being made there.
+    """
+    names = find_recordings(out)
+    metadata = NO_METADATA
+    if options.metadata is not None:
+        metadata = read_metadata(options.metadata).match(names)
+    _require(options.formats)
+    with_pictures = _can_draw(say, needed=needs_pictures)
+    kinds = [*TABLES, *options.formats]
+    kinds += ["pictures"] if with_pictures else []
+    kinds += ["overlay"] if options.overlay else []
+    failed: list[str] = []
+    experiment = Experiment(metadata=metadata)
+    with OutputLock(out, name=_LOCK_FILE):
+        ethograms = _each(out, names, options, kinds, experiment, say, failed)
+        if with_pictures:
+            write_report(
+                out, ethograms, metadata=metadata, title=options.title, moved_to=options.videos
+            )
+        else:
+            deque(ethograms, maxlen=0)
+        if len(failed) < len(names):
+            experiment.write(out)
+    for warning in experiment.warnings():
+        say(f"warning: {warning}")
+    say(f"→ {out / REPORT_PAGE if with_pictures else out}")
+    return not failed
+
+
+def _recorded_at(text: str, recordings: int) -> RecordedAt:
+    """Read ``--recorded-at``; several recordings cannot have begun at one moment."""
+    recorded_at = RecordedAt.parse(text)
+    if recorded_at.moment is not None and recordings > 1:
+        raise InputError(
+            f"recorded at {text!r}: is one moment, and there are {recordings} recordings. Give a "
+            "pattern of their names, such as '%Y-%m-%d_%H-%M-%S'"
+        )
+    return recorded_at
+
+
+def _require(formats: Sequence[Format]) -> None:
+    """See that what other formats need is installed, before anything is written.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    for name, extra, module in (("parquet", "parquet", "pyarrow"), ("nwb", "nwb", "ndx_ethogram")):
+        if name in formats and not _is_installed(module):
+            raise MissingExtraError(extra, needed_for=f"--format {name}")
+
+
+def _can_draw(say: Say, *, needed: bool) -> bool:
+    if all(map(_is_installed, _NEEDS)):
+        return True
+    missing = MissingExtraError(_EXTRA, needed_for="drawing pictures and report.html")
+    if needed:
+        raise missing
+    say(f"tables alone: {missing}, then: i3d report")
+    return False
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _each(
+    out: Path,
+    names: Sequence[str],
+    options: ReportOptions,
+    kinds: Sequence[str],
+    experiment: Experiment,
+    say: Say,
+    failed: list[str],
+) -> Iterator[Ethogram]:
+    """Yield every recording's ethogram, after its own files are written."""
+    for name in names:
+        try:
+            ethogram = _read(out, name, options, len(names))
+            write_recording(out / name, ethogram, kinds=kinds, videos=options.videos)
+        except I3dError as error:
+            failed.append(name)
+            say(f"error: {error}")
+            continue
+        experiment.add(ethogram)
+        yield ethogram
+
+
+def _read(out: Path, name: str, options: ReportOptions, recordings: int) -> Ethogram:
+    ethogram = read_ethogram(out, name, smoothing=options.smoothing)
+    text = options.recorded_at or ethogram.run["options"].get("recorded_at")
+    if text is None:
+        return ethogram
+    recorded_at = _recorded_at(text, recordings if options.recorded_at else 1)
+    return replace(ethogram, recorded_at=recorded_at.of(name))
