@@ -9,6 +9,7 @@ cannot be decoded keeps its place; the picture before it stands there. There is 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -218,12 +219,27 @@ def _encode(
     codec.time_base = ticks.time_base
     codec.max_b_frames = 0  # no frame is stored before one that is shown earlier: times stay plain
     codec.gop_size = max(1, round(_KEY_FRAME_EVERY_S * float(stream.average_rate or 30)))
+    durations: deque[int] = deque()
     for place, (picture, colours) in enumerate(pictures):
         if place == 0:
             codec.colorspace = colours.space
             codec.color_primaries = colours.primaries
             codec.color_trc = colours.transfer
         picture.pts, picture.time_base = ticks[place], ticks.time_base
-        picture.duration = ticks.duration(place)
-        container.mux(stream.encode(picture))
-    container.mux(stream.encode())
+        durations.append(ticks.duration(place))
+        _put(container, stream.encode(picture), durations)
+    _put(container, stream.encode(), durations)
+
+
+def _put(
+    container: av.container.OutputContainer,
+    packets: list[av.Packet[VideoStream]],
+    durations: deque[int],
+) -> None:
+    """Write packets, which come in the order of the frames. The encoder drops how long they last.
+
+    An MP4 file has no other word for how long the last one does.
+    """
+    for packet in packets:
+        packet.duration = durations.popleft()
+        container.mux(packet)

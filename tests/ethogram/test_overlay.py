@@ -237,13 +237,14 @@ def test_a_video_that_is_turned_is_upright(
 
 
 @pytest.mark.parametrize(
-    ("pixel_format", "codec"), [("yuv444p", "libx264"), ("gray", "ffv1"), ("rgb24", "png")]
+    ("pixel_format", "codec", "container"),
+    [("yuv444p", "libx264", "mp4"), ("gray", "ffv1", "mkv"), ("rgb24", "qtrle", "mov")],
 )
 def test_other_pictures_and_odd_sides(
-    make_video: MakeVideo, classify: Classify, pixel_format: str, codec: str
+    make_video: MakeVideo, classify: Classify, pixel_format: str, codec: str, container: str
 ) -> None:
     path = make_video(
-        20, width=129, height=131, pixel_format=pixel_format, codec=codec, name="odd.mkv",
+        20, width=129, height=131, pixel_format=pixel_format, codec=codec, name=f"odd.{container}",
         picture=lambda n: np.full((131, 129, 3), 10 * n, np.uint8),
     )  # fmt: skip
     frames = overlay(*classify(path))
