@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from i3d_client.durable import FileRecord, write_errors
-from i3d_client.printable import printable
+from i3d_client.printable import json_line, printable
 from i3d_ethogram.animal_hours import animal_hours, overlaps
 from i3d_ethogram.csv_file import write_csv
 from i3d_ethogram.ethogram import Ethogram, seconds_text
@@ -87,7 +87,10 @@ class Experiment:
         for what, values in (
             ("models", sorted({recording.model for recording in self._recordings})),
             ("labels", sorted({", ".join(known.labels)[:60] for known in self._recordings})),
-            ("smoothing", sorted({str(recording.smoothing) for recording in self._recordings})),
+            (
+                "smoothing",
+                sorted({json_line(known.smoothing.as_document()) for known in self._recordings}),
+            ),
         ):
             if len(values) > 1:
                 found.append(f"recordings differ in their {what}: {'; '.join(values)}")

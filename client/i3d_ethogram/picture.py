@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from i3d_client.durable import complete_file
 from i3d_client.errors import MissingExtraError
-from i3d_client.printable import printable
+from i3d_client.printable import json_line, printable
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.picture_rows import PictureRow, rows_of, shortened
 
@@ -118,6 +118,7 @@ def _about(ethogram: Ethogram) -> str:
     model = ethogram.run["model"]
     text = (
         f"Ethogram of {ethogram.name} by i3d-triton; model {model['name']} version "
-        f"{model['version']}, {model['engine']}, {model['precision']}; {ethogram.smoothing}"
+        f"{model['version']}, {model['engine']}, {model['precision']}; smoothing "
+        f"{json_line(ethogram.smoothing.as_document())}"
     )
     return printable(text)

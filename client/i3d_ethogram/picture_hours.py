@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _HOUR_US = 3_600_000_000
 _BINS = 1200  # a dot each: 3 s
 _STRIP_DOTS, _GAP_DOTS = 12, 3
-_WIDTH_IN, _STRIP_IN, _TALLEST_IN = 8.0, 0.22, 30.0
+_WIDTH_IN, _STRIP_IN = 8.0, 0.22
+_TALL_IN, _LEAST_STRIP_IN, _TALLEST_IN = 14.0, 0.06, 60.0  # five days fit on two pages
 _LEFT_IN, _TOP_IN, _BOTTOM_IN, _LEGEND_ROW_IN = 1.2, 0.62, 0.5, 0.21
 _LABEL_IN = 0.15
 
@@ -28,7 +29,8 @@ def draw_hours(ethogram: Ethogram, rows: list[PictureRow], *, title: str) -> Fig
     from matplotlib.figure import Figure
 
     first_us, count = _hours(ethogram)
-    strips_in = min(_STRIP_IN * count, _TALLEST_IN)
+    strips_in = max(min(_STRIP_IN * count, _TALL_IN), _LEAST_STRIP_IN * count)
+    strips_in = min(strips_in, _TALLEST_IN)
     tall_in = max(strips_in, _LEGEND_ROW_IN * (len(rows) + 1))
     legend_in = 1.3 + 0.068 * max(len(row.name) for row in rows)
     width_in, height_in = _LEFT_IN + _WIDTH_IN + legend_in, _TOP_IN + tall_in + _BOTTOM_IN
@@ -50,9 +52,8 @@ def draw_hours(ethogram: Ethogram, rows: list[PictureRow], *, title: str) -> Fig
     axes.set_xticks(range(0, 61, 10))
     axes.set_xlabel("minute of the hour")
     names = _hour_names(ethogram, first_us, count)
-    every = next(
-        step for step in (1, 2, 3, 6, 12, 24, 48, 96, count) if strips_in / count * step > _LABEL_IN
-    )
+    steps = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, count)
+    every = next(step for step in steps if strips_in / count * step >= _LABEL_IN)
     axes.set_yticks(np.arange(0, count, every) + 0.4, names[::every])
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -88,17 +89,23 @@ def _image(
     """
     edges_us = first_us + np.arange(count * _BINS + 1) * (_HOUR_US // _BINS)
     spent_us = time_in_bins(ethogram, [row.codes for row in rows], edges_us)
-    # Dot d of a column shows the behaviour that reaches its middle, counted from the top; at the
-    # recording's edges what there is fills the column.
-    reach = np.cumsum(spent_us, axis=1)
-    whole = reach[:, -1:]
-    middles = (np.arange(_STRIP_DOTS) + 0.5) / _STRIP_DOTS * whole
-    chosen = (reach[:, np.newaxis, :] <= middles[:, :, np.newaxis]).sum(axis=2)
     palette = np.array([(*rgb(row.colour), 255) for row in rows] + [(0, 0, 0, 0)], np.uint8)
     image = np.zeros((count, _STRIP_DOTS + _GAP_DOTS, _BINS, 4), np.uint8)
-    dots = palette[np.where(whole > 0, chosen, len(rows))]
-    image[:, :_STRIP_DOTS] = dots.reshape(count, _BINS, _STRIP_DOTS, 4).swapaxes(1, 2)
+    for hour, of_hour in enumerate(np.split(spent_us, count)):
+        image[hour, :_STRIP_DOTS] = palette[_strip(of_hour)]
     return image.reshape(-1, _BINS, 4)
+
+
+def _strip(spent_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which row each dot shows, (12, bins) int64; the number of rows where there is none.
+
+    A dot shows the behaviour that its middle falls on when those of its column lie one on another;
+    at the recording's edges, what there is fills the column.
+    """
+    reach = np.cumsum(spent_us, axis=1).T
+    middles = (np.arange(_STRIP_DOTS) + 0.5)[:, np.newaxis] / _STRIP_DOTS * reach[-1]
+    chosen: NDArray[np.int64] = (reach[:, np.newaxis] <= middles).sum(axis=0)
+    return np.where(reach[-1] > 0, chosen, len(reach))
 
 
 def _hour_names(ethogram: Ethogram, first_us: int, count: int) -> list[str]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -172,6 +173,23 @@ def test_a_day_takes_seconds_and_little_room(tmp_path: Path) -> None:
     for name in (PNG_FILE, SVG_FILE):
         assert 10_000 < (tmp_path / name).stat().st_size < 2_000_000
     assert svg_shapes(tmp_path) < 300
+
+
+def test_days_stay_a_picture_that_opens(tmp_path: Path) -> None:
+    days = make_ethogram([("rest", 43200.0), ("walk", 43200.0)] * 5, fps=Fraction(1))
+    write_pictures(tmp_path, days)
+    picture = cv2.imread(str(tmp_path / PNG_FILE))
+    assert 2000 < picture.shape[0] < 2500
+    rest, walk = (pixels_of(tmp_path, COLOURS[label]) for label in ("rest", "walk"))
+    rest, walk = rest[rest[:, 1] < LEGEND_FROM], walk[walk[:, 1] < LEGEND_FROM]
+    assert len(rest) == pytest.approx(len(walk), rel=0.02)
+
+
+def test_what_made_a_picture_stands_in_it(tmp_path: Path) -> None:
+    made_by = "model homecage9_fp32 version 1, openvino, fp32; smoothing {"
+    write_pictures(tmp_path, make_ethogram([("rest", 5.0)]))
+    assert made_by.encode() in (tmp_path / PNG_FILE).read_bytes()
+    assert made_by in (tmp_path / SVG_FILE).read_text()
 
 
 @pytest.mark.parametrize("duration_s", [60, 8000])
