@@ -96,7 +96,8 @@ def compare(
     """
     from i3d_ethogram.annotation_boris import Chosen
     from i3d_ethogram.compare_view import print_comparison
-    from i3d_ethogram.comparison import CompareOptions, Comparison, compare_results
+    from i3d_ethogram.comparing import compare_results
+    from i3d_ethogram.comparison import CompareOptions, Comparison
     from i3d_ethogram.comparison_notes import Note
     from i3d_ethogram.smoothing_options import chosen_smoothing
 

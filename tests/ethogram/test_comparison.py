@@ -10,7 +10,8 @@ from i3d_client.errors import InputError, ResultError
 from i3d_ethogram.agreement import measures_of
 from i3d_ethogram.boris_events import write_boris_events
 from i3d_ethogram.bouts_table import write_bouts
-from i3d_ethogram.comparison import MODEL, OTHER, CompareOptions, Comparison, compare_results
+from i3d_ethogram.comparing import compare_results
+from i3d_ethogram.comparison import MODEL, OTHER, CompareOptions, Comparison
 from i3d_ethogram.comparison_notes import Note
 from i3d_ethogram.comparison_total import ALL, total_of
 from i3d_ethogram.reading import read_ethogram
