@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,31 +22,43 @@ from i3d_ethogram.bouts_table import BOUTS_FILE, write_bouts
 from i3d_ethogram.deepethogram_csv import deepethogram_files, write_deepethogram
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.hours import HOURS_FILE, write_hours
+from i3d_ethogram.overlay import OVERLAY_FILE, write_overlay
 from i3d_ethogram.parquet_file import PARQUET_FILE, write_parquet
 from i3d_ethogram.picture import PNG_FILE, SVG_FILE, write_pictures
 from i3d_ethogram.reading import open_scores
 
 REPORT_FILE = "report.json"
 TABLES = ("bouts", "hours", "boris")
+PICTURES = "pictures"
+OVERLAY = "overlay"
 
 Files = dict[str, int]
 """Names of files, and their sizes in bytes."""
 
 
-def write_recording(
-    folder: Path,
-    ethogram: Ethogram,
-    *,
-    kinds: Sequence[str],
-    videos: Path | None = None,
-) -> None:
-    """Write what is not there yet.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What to write of a recording.
+
+    Attributes:
+        kinds: of ``TABLES``, ``pictures``, ``overlay`` and the formats of ``i3d report``.
+        videos: folder in which to look for videos that have moved.
+        overlay_start_s, overlay_stop_s: of the overlay, frames shown in this time alone.
+    """
+
+    kinds: tuple[str, ...]
+    videos: Path | None = None
+    overlay_start_s: float | None = None
+    overlay_stop_s: float | None = None
+
+
+def write_recording(folder: Path, ethogram: Ethogram, wanted: Wanted) -> None:
+    """Write what is not there yet; an overlay always.
 
     Args:
         folder: the recording's.
         ethogram: of the recording.
-        kinds: of ``TABLES``, ``pictures``, ``overlay`` and the formats of ``i3d report``.
-        videos: folder in which to look for a video that has moved.
+        wanted: what to write.
 
     Raises:
         OutputError: a file cannot be written; those before it are whole.
@@ -58,13 +71,15 @@ def write_recording(
         "recorded_at": ethogram.recorded_at and ethogram.recorded_at.isoformat(),
     }
     written, stale = _written_before(folder, made_of)
-    missing = [kind for kind in dict.fromkeys([*kinds, *stale]) if kind not in written]
+    if OVERLAY in wanted.kinds:
+        written.pop(OVERLAY, None)
+    missing = [kind for kind in dict.fromkeys([*wanted.kinds, *stale]) if kind not in written]
     if not missing:
         return
     with write_errors(folder):
         (folder / REPORT_FILE).unlink(missing_ok=True)  # until all that it said is true again
     for kind in missing:
-        names = _WRITERS[kind](folder, ethogram, videos)
+        names = _WRITERS[kind](folder, ethogram, wanted)
         written[kind] = {name: (folder / name).stat().st_size for name in names}
     with complete_file(folder / REPORT_FILE) as file:
         document = {**made_of, "files": written}
@@ -94,51 +109,64 @@ def _are_there(folder: Path, files: Files) -> bool:
     )
 
 
-_Writer = Callable[[Path, Ethogram, Path | None], Sequence[str]]
+_Writer = Callable[[Path, Ethogram, Wanted], Sequence[str]]
 
 
-def _bouts(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _bouts(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_bouts(folder, ethogram)
     return [BOUTS_FILE]
 
 
-def _hours(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _hours(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_hours(folder, ethogram)
     return [HOURS_FILE]
 
 
-def _boris(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _boris(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_boris_events(folder, ethogram)
     write_boris_tabular(folder, ethogram)
     return [BORIS_FILE, TABULAR_FILE]
 
 
-def _pictures(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _pictures(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_pictures(folder, ethogram)
     return [PNG_FILE, SVG_FILE]
 
 
-def _parquet(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _parquet(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_parquet(folder, ethogram, open_scores(folder))
     return [PARQUET_FILE]
 
 
-def _deepethogram(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _deepethogram(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_deepethogram(folder, ethogram)
     return deepethogram_files(ethogram)
 
 
-def _boris_project(folder: Path, ethogram: Ethogram, _videos: Path | None) -> Sequence[str]:
+def _boris_project(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_boris_project(folder, ethogram, open_scores(folder))
     return [BORIS_PROJECT_FILE]
+
+
+def _overlay(folder: Path, ethogram: Ethogram, wanted: Wanted) -> Sequence[str]:
+    write_overlay(
+        folder,
+        ethogram,
+        open_scores(folder),
+        videos=wanted.videos,
+        start_s=wanted.overlay_start_s,
+        stop_s=wanted.overlay_stop_s,
+    )
+    return [OVERLAY_FILE]
 
 
 _WRITERS: dict[str, _Writer] = {
     "bouts": _bouts,
     "hours": _hours,
     "boris": _boris,
-    "pictures": _pictures,
+    PICTURES: _pictures,
     "parquet": _parquet,
     "deepethogram": _deepethogram,
     "boris-project": _boris_project,
+    OVERLAY: _overlay,
 }

@@ -9,6 +9,7 @@ import importlib.util
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ from i3d_ethogram.experiment import Experiment
 from i3d_ethogram.metadata import NO_METADATA, read_metadata
 from i3d_ethogram.reading import find_recordings, read_ethogram
 from i3d_ethogram.recorded_at import RecordedAt
-from i3d_ethogram.recording_files import TABLES, write_recording
+from i3d_ethogram.recording_files import OVERLAY, PICTURES, TABLES, Wanted, write_recording
 from i3d_ethogram.report_data import REPORT_PAGE, write_report
 from i3d_ethogram.smoothing import NO_SMOOTHING, Smoothing
 
@@ -43,6 +44,7 @@ class ReportOptions:
         smoothing: of the labels.
         formats: other formats to write.
         overlay: write a video with the labels in it.
+        overlay_start_s, overlay_stop_s: of frames shown in this time alone.
         videos: folder in which to look for videos that have moved.
         title: of the page.
     """
@@ -52,6 +54,8 @@ class ReportOptions:
     smoothing: Smoothing = NO_SMOOTHING
     formats: tuple[Format, ...] = ()
     overlay: bool = False
+    overlay_start_s: float | None = None
+    overlay_stop_s: float | None = None
     videos: Path | None = None
     title: str | None = None
 
@@ -107,21 +111,32 @@ def write_reports(
         metadata = read_metadata(options.metadata).match(names)
     _require(options.formats)
     with_pictures = _can_draw(say, needed=needs_pictures)
-    kinds = [*TABLES, *options.formats]
-    kinds += ["pictures"] if with_pictures else []
-    kinds += ["overlay"] if options.overlay else []
+    wanted = Wanted(
+        kinds=(
+            *TABLES,
+            *options.formats,
+            *([PICTURES] if with_pictures else []),
+            *([OVERLAY] if options.overlay else []),
+        ),
+        videos=options.videos,
+        overlay_start_s=options.overlay_start_s,
+        overlay_stop_s=options.overlay_stop_s,
+    )
     failed: list[str] = []
     experiment = Experiment(metadata=metadata)
     with OutputLock(out, name=_LOCK_FILE):
-        ethograms = _each(out, names, options, kinds, experiment, say, failed)
+        ethograms: Iterator[Ethogram] = _each(out, names, options, wanted, experiment, say, failed)
+        first = next(ethograms, None)
+        if first is None:
+            return False
+        ethograms = chain([first], ethograms)
         if with_pictures:
             write_report(
                 out, ethograms, metadata=metadata, title=options.title, moved_to=options.videos
             )
         else:
             deque(ethograms, maxlen=0)
-        if len(failed) < len(names):
-            experiment.write(out)
+        experiment.write(out)
     for warning in experiment.warnings():
         say(f"warning: {warning}")
     say(f"→ {out / REPORT_PAGE if with_pictures else out}")
@@ -168,7 +183,7 @@ def _each(
     out: Path,
     names: Sequence[str],
     options: ReportOptions,
-    kinds: Sequence[str],
+    wanted: Wanted,
     experiment: Experiment,
     say: Say,
     failed: list[str],
@@ -177,11 +192,15 @@ def _each(
     for name in names:
         try:
             ethogram = _read(out, name, options, len(names))
-            write_recording(out / name, ethogram, kinds=kinds, videos=options.videos)
         except I3dError as error:
             failed.append(name)
             say(f"error: {error}")
             continue
+        try:
+            write_recording(out / name, ethogram, wanted)
+        except I3dError as error:
+            failed.append(name)
+            say(f"error: {error}")
         experiment.add(ethogram)
         yield ethogram
 

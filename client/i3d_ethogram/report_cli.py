@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 )
 @click.option("--overlay", is_flag=True, help="Write a video with the labels in it, for review.")
 @click.option(
+    "--overlay-time",
+    nargs=2,
+    type=float,
+    metavar="START STOP",
+    help="Of the overlay, only what is shown in these seconds of the recording.",
+)
+@click.option(
     "--videos",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Where the videos are now, if they have moved.",
@@ -73,6 +80,7 @@ def report(
     title: str | None,
     formats: tuple[Format, ...],
     overlay: bool,
+    overlay_time: tuple[float, float] | None,
     videos: Path | None,
     smoothing: str | None,
     median_frames: int | None,
@@ -94,7 +102,9 @@ def report(
         metadata=metadata,
         title=title,
         formats=tuple(dict.fromkeys(formats)),
-        overlay=overlay,
+        overlay=overlay or overlay_time is not None,
+        overlay_start_s=None if overlay_time is None else overlay_time[0],
+        overlay_stop_s=None if overlay_time is None else overlay_time[1],
         videos=videos,
         smoothing=chosen_smoothing(
             preset=smoothing,
