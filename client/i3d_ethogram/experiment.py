@@ -100,6 +100,7 @@ class Experiment:
         unmatched = [printable(name) for name in self._metadata.unmatched]
         if unmatched and self._metadata.rows:
             found.append(f"the metadata have no row for {_some(unmatched)}")
+        found += self._metadata.unused
         for animal, recordings in self._animals.items():
             found += [f"animal {printable(animal)}: {text}" for text in overlaps(recordings)]
         return found

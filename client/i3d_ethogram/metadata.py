@@ -31,11 +31,13 @@ class RecordingMetadata:
         columns: of the table but ``recording``, in its order.
         rows: by recording, the value of each column; empty text where the table's cell is.
         unmatched: recordings that no row of the table is for.
+        unused: what to say of each row that is for no recording: perhaps one still to come.
     """
 
     columns: tuple[str, ...] = ()
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def of(self, recording: str) -> dict[str, str]:
         """Return a recording's value of each column; empty texts if no row is for it."""
@@ -79,13 +81,17 @@ class Metadata:
             recordings: names of all of them.
 
         Raises:
-            InputError: a row is for no recording, or two rows are for one.
+            InputError: two rows are for one recording.
         """
         names = _Names(recordings)
         rows: dict[str, Mapping[str, str]] = {}
         line_of: dict[str, int] = {}
+        unused = []
         for line, values in self.lines:
-            for recording in _recordings_of(values, names, at=_at(self.path, line)):
+            found, why_none = _recordings_of(values, names)
+            if not found:
+                unused.append(f"{_at(self.path, line)}: {why_none}")
+            for recording in found:
                 if recording in rows:
                     raise InputError(
                         f"{printable(self.path)}: lines {line_of[recording]} and {line} are both "
@@ -96,6 +102,7 @@ class Metadata:
             columns=tuple(name for name in self.columns if name != RECORDING),
             rows=rows,
             unmatched=tuple(recording for recording in recordings if recording not in rows),
+            unused=tuple(unused),
         )
 
 
@@ -136,7 +143,8 @@ class _Names:
                 self.exactly.setdefault(called, []).append(name)
 
 
-def _recordings_of(values: Mapping[str, str], names: _Names, *, at: str) -> list[str]:
+def _recordings_of(values: Mapping[str, str], names: _Names) -> tuple[list[str], str]:
+    """Return the recordings that a row is for; and if there are none, why."""
     wanted, animal = values.get(RECORDING), values.get(ANIMAL, "")
     if wanted:
         found = names.exactly.get(wanted) or names.exactly.get(_composed(wanted))
@@ -147,11 +155,11 @@ def _recordings_of(values: Mapping[str, str], names: _Names, *, at: str) -> list
         word = re.compile(rf"(?<![^\W_]){re.escape(_composed(animal))}(?![^\W_])")
         found = [name for name, path in names.all if word.search(path)]
         what = f"no recording has {animal!r} as a word in its path. Add a column {RECORDING!r}"
-    if not found:
-        close = difflib.get_close_matches(wanted or animal, names.shown, n=1, cutoff=0.4)
-        example = (close or names.shown or [""])[0]
-        raise InputError(f"{at}: {what}. A recording is called {example!r}")
-    return found
+    if found:
+        return found, ""
+    close = difflib.get_close_matches(wanted or animal, names.shown, n=1, cutoff=0.4)
+    example = (close or names.shown or [""])[0]
+    return [], f"{what}. A recording is called {example!r}"
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
