@@ -3,7 +3,7 @@
 #   make test                the tests
 #   make test-faults         kills, interruptions, servers that fail: minutes more
 #   make test-deploy         the lab server on real Docker, with nginx, Triton and Prometheus: minutes more
-#   make test-programs       what these two run for real, from Debian's packages; as root
+#   make test-programs       what the tests run for real, from Debian's packages; as root
 #   make test-full           shipped networks at every precision, every size: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)

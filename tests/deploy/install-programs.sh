@@ -1,11 +1,12 @@
 #!/bin/sh
-# Install what the tests of the lab server run for real and this machine lacks: Debian's nginx,
-# Prometheus, Docker with Compose v1, and debootstrap. As root, on Debian; nothing is started.
+# Install what the tests run for real and this machine lacks: Debian's nginx, Prometheus, Docker with
+# Compose v1, debootstrap, and Chromium with a font. As root, on Debian; nothing is started.
 set -eu
 
 wanted=
 for pair in nginx:nginx-light prometheus:prometheus dockerd:docker.io \
-    iptables:iptables docker-compose:docker-compose debootstrap:debootstrap; do
+    iptables:iptables docker-compose:docker-compose debootstrap:debootstrap \
+    chromium:"chromium fonts-dejavu-core"; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || wanted="$wanted ${pair#*:}"
 done
 [ -n "$wanted" ] || exit 0
