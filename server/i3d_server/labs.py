@@ -18,7 +18,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -148,29 +148,53 @@ def add_lab(
         if before is not None and before.state == "live":
             raise LabsError(
                 f"lab {name} has a certificate until {before.expires:%Y-%m-%d}, in "
-                f"{printable(labs / name)}. For a new one, or another --in-flight, revoke that "
-                f"first: i3d labs revoke {name}"
+                f"{printable(labs / name)}. For a new one beside it: i3d labs renew {name}. For "
+                f"another --in-flight, revoke that first: i3d labs revoke {name}"
             )
-        now = issued_at or _now()
-        issued = certificate_authority.issue_client(authority, name=name, now=now, days=days)
         lab = Lab(
             name=name,
-            serial=issued.certificate.serial_number,
+            serial=0,
             in_flight=in_flight,
-            created=now,
-            expires=issued.certificate.not_valid_after_utc,
+            created=issued_at or _now(),
+            expires=issued_at or _now(),
         )
-        register = register.with_lab(lab)
-        _write_register(labs, register)
-        lab_server = _write_gateway(labs, authority, register)
-        server = server or lab_server.server
-        folder = labs / name
-        make_folder(folder, mode=0o700)
-        write_file(folder / "client.key", key_pem(issued.key), mode=PRIVATE)
-        write_file(folder / "client.crt", certificate_pem(issued.certificate), mode=PUBLIC)
-        write_file(folder / "ca.crt", certificate_pem(authority.certificate), mode=PUBLIC)
-        write_file(folder / "client.toml", f'server = "{server}"\n'.encode(), mode=PUBLIC)
-    return AddedLab(lab=lab, folder=folder, server=server)
+        return _hand_out(labs, authority, register, lab, server=server, days=days)
+
+
+def renew_lab(
+    *,
+    name: str,
+    labs: Path = DEFAULT_FOLDER,
+    server: str | None = None,
+    days: float = DEFAULT_DAYS,
+) -> AddedLab:
+    """Issue a live lab's next certificate, in its folder; the one that it has stays valid.
+
+    Both count against one cap, and ``revoke_lab`` ends both.
+
+    Args:
+        name: of the lab.
+        labs: folder, as ``init_labs`` made it.
+        server: as for ``add_lab``.
+        days: how long the new certificate lasts.
+
+    Raises:
+        LabsError: there is no such lab, its certificate is not valid, or the folder cannot be used.
+    """
+    if server is not None:
+        host_and_port(server)
+    with _opened(labs) as (authority, register):
+        before = _listed(register, name)
+        if before.state != "live":
+            raise LabsError(f"lab {name} is {before.state}: i3d labs add {name}")
+        now = _now()
+        valid = {**before.earlier, before.serial: before.expires}
+        lab = replace(
+            before,
+            created=now,
+            earlier={serial: end for serial, end in valid.items() if end > now},
+        )
+        return _hand_out(labs, authority, register, lab, server=server, days=days)
 
 
 def list_labs(*, labs: Path = DEFAULT_FOLDER) -> list[Lab]:
@@ -191,10 +215,7 @@ def revoke_lab(*, name: str, labs: Path = DEFAULT_FOLDER) -> Lab:
         LabsError: there is no such lab, or the folder cannot be used.
     """
     with _opened(labs) as (authority, register):
-        if name not in register.labs:
-            listed = ", ".join(sorted(register.labs)) or "none"
-            raise LabsError(f"no lab is called {name!r}; there are: {listed}")
-        if register.labs[name].revoked is None:
+        if _listed(register, name).revoked is None:
             register = register.with_revoked(name, _now())
             _write_register(labs, register)
         _write_gateway(labs, authority, register)
@@ -209,6 +230,44 @@ def fingerprint(*, labs: Path = DEFAULT_FOLDER) -> str:
     """
     with _opened(labs) as (authority, _):
         return authority.fingerprint
+
+
+def _listed(register: Register, name: str) -> Lab:
+    if name not in register.labs:
+        listed = ", ".join(sorted(register.labs)) or "none"
+        raise LabsError(f"no lab is called {name!r}; there are: {listed}")
+    return register.labs[name]
+
+
+def _hand_out(
+    labs: Path,
+    authority: Authority,
+    register: Register,
+    lab: Lab,
+    *,
+    server: str | None,
+    days: float,
+) -> AddedLab:
+    """Issue a certificate from ``lab.created`` on, record it, and write the lab's folder."""
+    issued = certificate_authority.issue_client(
+        authority, name=lab.name, now=lab.created, days=days
+    )
+    lab = replace(
+        lab,
+        serial=issued.certificate.serial_number,
+        expires=issued.certificate.not_valid_after_utc,
+    )
+    register = register.with_lab(lab)
+    _write_register(labs, register)
+    lab_server = _write_gateway(labs, authority, register)
+    server = server or lab_server.server
+    folder = labs / lab.name
+    make_folder(folder, mode=0o700)
+    write_file(folder / "client.key", key_pem(issued.key), mode=PRIVATE)
+    write_file(folder / "client.crt", certificate_pem(issued.certificate), mode=PUBLIC)
+    write_file(folder / "ca.crt", certificate_pem(authority.certificate), mode=PUBLIC)
+    write_file(folder / "client.toml", f'server = "{server}"\n'.encode(), mode=PUBLIC)
+    return AddedLab(lab=lab, folder=folder, server=server)
 
 
 def _begin(labs: Path) -> None:

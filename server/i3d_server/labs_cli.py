@@ -1,4 +1,4 @@
-"""The commands ``i3d labs init``, ``add``, ``list`` and ``revoke``."""
+"""The commands ``i3d labs init``, ``add``, ``renew``, ``list`` and ``revoke``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from i3d_client.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from i3d_server.labs import AddedLab
     from i3d_server.labs_register import Lab
 
 _COLUMNS = ("name", "in flight", "certificate until", "state")
@@ -25,6 +26,13 @@ _folder = click.option(
     envvar="LABS_FOLDER",
     show_envvar=True,
     help="Folder with the authority, the gateway's files and one folder a lab.",
+)
+_server = click.option(
+    "--server",
+    help="HOST:PORT that the lab is told [default: the first --host of `init`, port 8443]",
+)
+_days = click.option(
+    "--days", type=_DAYS, default=730, show_default=True, help="Of the certificate."
 )
 
 
@@ -42,7 +50,7 @@ def labs() -> None:
     help="Name or address by which labs reach the server; give it once for each, the one to tell "
     "labs first [default: localhost and this host's name, or those of before]",
 )
-@click.option("--days", type=_DAYS, default=730, show_default=True, help="Of the certificate.")
+@_days
 def init(labs: Path, hosts: tuple[str, ...], days: int) -> None:
     """Make the certificate authority and the gateway's certificate; once more changes nothing."""
     _require_cryptography()
@@ -64,24 +72,33 @@ def init(labs: Path, hosts: tuple[str, ...], days: int) -> None:
     show_default=True,
     help="Requests that the lab may have at the server at a time.",
 )
-@click.option(
-    "--server",
-    help="HOST:PORT that the lab is told [default: the first --host of `init`, port 8443]",
-)
-@click.option("--days", type=_DAYS, default=730, show_default=True, help="Of the certificate.")
+@_server
+@_days
 def add(name: str, labs: Path, in_flight: int, server: str | None, days: int) -> None:
     """Issue the certificate of lab NAME, in a folder to hand over."""
     _require_cryptography()
     from i3d_server.labs import add_lab
 
     added = add_lab(name=name, labs=labs, in_flight=in_flight, server=server, days=days)
+    _say_what_to_hand_over(added)
+
+
+@labs.command()
+@click.argument("name")
+@_folder
+@_server
+@_days
+def renew(name: str, labs: Path, server: str | None, days: int) -> None:
+    """Issue the next certificate of lab NAME; the one that it has stays valid until it expires."""
+    _require_cryptography()
+    from i3d_server.labs import renew_lab
+
+    renewed = renew_lab(name=name, labs=labs, server=server, days=days)
+    _say_what_to_hand_over(renewed)
+    until = max(renewed.lab.earlier.values())
     click.echo(
-        f"{added.folder}\n"
-        f"Hand this folder over to the lab, on a way that nobody else can read: client.key in it "
-        "is a secret. There, it is used so:\n"
-        f"  i3d classify VIDEO… --credentials {name} --out results\n"
-        f"server {added.server}, at most {in_flight} requests in flight, certificate until "
-        f"{added.lab.expires:%Y-%m-%d}"
+        f"What the lab has now goes on until {until:%Y-%m-%d}. If its key may be in wrong hands, "
+        f"revoke instead, which ends all of the lab's certificates: i3d labs revoke {name}"
     )
 
 
@@ -107,7 +124,7 @@ def list_(labs: Path) -> None:
 @click.argument("name")
 @_folder
 def revoke(name: str, labs: Path) -> None:
-    """Have the gateway refuse the certificate of lab NAME from now on."""
+    """Have the gateway refuse every certificate of lab NAME from now on."""
     _require_cryptography()
     from i3d_server.labs import revoke_lab
 
@@ -118,8 +135,23 @@ def revoke(name: str, labs: Path) -> None:
     )
 
 
+def _say_what_to_hand_over(added: AddedLab) -> None:
+    click.echo(
+        f"{added.folder}\n"
+        f"Hand this folder over to the lab, on a way that nobody else can read: client.key in it "
+        "is a secret. There, it is used so:\n"
+        f"  i3d classify VIDEO… --credentials {added.lab.name} --out results\n"
+        f"server {added.server}, at most {added.lab.in_flight} requests in flight, certificate "
+        f"until {added.lab.expires:%Y-%m-%d}"
+    )
+
+
 def _state(lab: Lab) -> str:
-    return f"revoked {lab.revoked:%Y-%m-%d}" if lab.revoked is not None else lab.state
+    if lab.revoked is not None:
+        return f"revoked {lab.revoked:%Y-%m-%d}"
+    if lab.earlier_until is not None:
+        return f"{lab.state}, an earlier one until {lab.earlier_until:%Y-%m-%d}"
+    return lab.state
 
 
 def _require_cryptography() -> None:

@@ -23,6 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]")
 # The first two are folders beside the labs'; the others mean something in nginx's map.
 _TAKEN = {"authority", "gateway", "default", "include", "hostnames", "volatile"}
 _LAB_KEYS = {"serial", "in_flight", "created", "expires", "revoked"}
+_OPTIONAL_KEYS = {"earlier"}  # not in files of before there was `i3d labs renew`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class Lab:
         in_flight: requests that it may have at the gateway at a time.
         created, expires: its certificate's, UTC.
         revoked: when; None if it is not.
+        earlier: when each certificate expires that a renewal left valid, by its serial.
     """
 
     name: str
@@ -43,13 +45,23 @@ class Lab:
     created: datetime
     expires: datetime
     revoked: datetime | None = None
+    earlier: dict[int, datetime] = field(default_factory=dict)
 
     @property
     def state(self) -> Literal["live", "expired", "revoked"]:
-        """Whether its certificate is taken."""
+        """Whether a certificate of it is taken."""
         if self.revoked is not None:
             return "revoked"
-        return "expired" if self.expires <= datetime.now(UTC) else "live"
+        last = max([self.expires, *self.earlier.values()])
+        return "expired" if last <= datetime.now(UTC) else "live"
+
+    @property
+    def earlier_until(self) -> datetime | None:
+        """Until when an earlier certificate is taken beside the newest; None if none is."""
+        last = max(self.earlier.values(), default=None)
+        if self.state != "live" or last is None or last <= datetime.now(UTC):
+            return None
+        return last
 
 
 @dataclass(frozen=True)
@@ -69,9 +81,10 @@ class Register:
         return replace(self, labs={**self.labs, lab.name: lab})
 
     def with_revoked(self, name: str, when: datetime) -> Register:
-        """Return a register in which the lab's certificate is revoked."""
+        """Return a register in which the lab's certificates are revoked, also earlier ones."""
         lab = replace(self.labs[name], revoked=when)
-        return replace(self.with_lab(lab), revoked={**self.revoked, lab.serial: when})
+        serials = dict.fromkeys([lab.serial, *lab.earlier], when)
+        return replace(self.with_lab(lab), revoked={**self.revoked, **serials})
 
     def to_json(self) -> str:
         """Return the content of ``labs.json``."""
@@ -82,6 +95,7 @@ class Register:
                 "created": _written(lab.created),
                 "expires": _written(lab.expires),
                 "revoked": None if lab.revoked is None else _written(lab.revoked),
+                "earlier": {f"{serial:x}": _written(end) for serial, end in lab.earlier.items()},
             }
             for lab in sorted(self.labs.values(), key=lambda lab: lab.name)
         }
@@ -167,7 +181,7 @@ def caps_limits_text(labs: Iterable[Lab]) -> str:
 
 
 def _lab(name: str, entry: dict[str, Any]) -> Lab:
-    if entry.keys() != _LAB_KEYS:
+    if entry.keys() - _OPTIONAL_KEYS != _LAB_KEYS:
         raise ValueError(f"{name}: expected {sorted(_LAB_KEYS)}, got {sorted(entry)}")
     return Lab(
         name=check_name(name),
@@ -176,6 +190,7 @@ def _lab(name: str, entry: dict[str, Any]) -> Lab:
         created=_time(entry["created"]),
         expires=_time(entry["expires"]),
         revoked=None if entry["revoked"] is None else _time(entry["revoked"]),
+        earlier={int(key, 16): _time(end) for key, end in entry.get("earlier", {}).items()},
     )
 
 

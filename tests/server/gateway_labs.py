@@ -1,6 +1,7 @@
 """Labs for tests of the gateway, and what their programs know of it."""
 
 import os
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import grpc
 import pytest
 
 from i3d_server.gateway import find_nginx
-from i3d_server.labs import add_lab, init_labs, revoke_lab
+from i3d_server.labs import add_lab, init_labs, renew_lab, revoke_lab
 
 needs_nginx = pytest.mark.skipif(
     find_nginx() is None and os.environ.get("I3D_DEPLOY_REQUIRED") != "1",
@@ -63,6 +64,17 @@ class Labs:
 
     def add_expired(self, name: str) -> Credentials:
         return self.add(name, issued_at=datetime.now(UTC) - timedelta(days=8))
+
+    def renew(self, name: str) -> Credentials:
+        """The lab's next credentials; keep copies of those before."""
+        folder = renew_lab(name=name, labs=self.folder).folder
+        return Credentials(*(folder / file for file in ("ca.crt", "client.crt", "client.key")))
+
+    def copied(self, credentials: Credentials, to: Path) -> Credentials:
+        """The same, in a folder that this server does not write."""
+        assert credentials.certificate is not None
+        shutil.copytree(credentials.certificate.parent, to)
+        return Credentials(*(to / file for file in ("ca.crt", "client.crt", "client.key")))
 
     def revoke(self, name: str) -> None:
         revoke_lab(name=name, labs=self.folder)

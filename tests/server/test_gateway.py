@@ -225,6 +225,35 @@ def test_a_lab_that_is_added_comes_in_and_a_broken_file_changes_nothing(labs: La
     asyncio.run(run())
 
 
+def test_a_renewed_lab_s_certificates_share_a_cap_until_it_is_revoked(
+    labs: Labs, tmp_path: Path
+) -> None:
+    old = labs.copied(labs.add("lab-a", in_flight=1), tmp_path / "handed-over")
+    other = labs.add("lab-b")
+
+    async def run() -> None:
+        async with (
+            gateway_to_upstream(labs) as (gateway, upstream),
+            old.channel(gateway.address) as before,
+        ):
+            held = before.unary_unary(INFER)(LARGE)
+            await upstream.has(in_flight=1)
+            new = labs.renew("lab-a")
+            assert await status_of(new, gateway.address) is grpc.StatusCode.UNAVAILABLE
+            upstream.released.set()
+            await held
+            for credentials in (old, new):
+                assert await status_of(credentials, gateway.address) is grpc.StatusCode.OK
+            with gateway.followed():
+                labs.revoke("lab-a")
+            for credentials in (old, new):
+                status = await status_of(credentials, gateway.address)
+                assert status is grpc.StatusCode.UNAUTHENTICATED
+            assert await status_of(other, gateway.address) is grpc.StatusCode.OK
+
+    asyncio.run(run())
+
+
 def test_a_certificate_that_is_not_listed_has_no_cap_and_is_refused(labs: Labs) -> None:
     lab, listed = labs.add("lab-a"), labs.add("lab-b")
 

@@ -23,6 +23,7 @@ from i3d_server.labs import (
     fingerprint,
     init_labs,
     list_labs,
+    renew_lab,
     revoke_lab,
 )
 from i3d_server.labs_cli import labs as labs_command
@@ -234,6 +235,66 @@ def test_a_live_name_is_refused_and_an_expired_one_renewed(labs: Path) -> None:
     assert verify(labs, renewed.folder / "client.crt") == ""
 
 
+def test_a_renewal_leaves_the_earlier_certificates_until_all_are_revoked(labs: Path) -> None:
+    added = add_lab(name="mice", labs=labs, in_flight=3, days=10)
+    caps = (labs / "gateway/caps.conf").read_bytes()
+    certificates = [labs / f"{number}.crt" for number in range(3)]
+    certificates[0].write_bytes((added.folder / "client.crt").read_bytes())
+    for path in certificates[1:]:
+        renewed = renew_lab(name="mice", labs=labs, days=20)
+        path.write_bytes((renewed.folder / "client.crt").read_bytes())
+    assert len({path.read_bytes() for path in certificates}) == 3
+    assert [verify(labs, path) for path in certificates] == ["", "", ""]
+    assert name_seen(gateway_context(labs), lab_context(labs / "gateway/ca.crt", added.folder))
+    (lab,) = list_labs(labs=labs)
+    assert (lab.in_flight, lab.state, len(lab.earlier)) == (3, "live", 2)
+    assert added.lab.serial in lab.earlier
+    assert (labs / "gateway/caps.conf").read_bytes() == caps
+    revoke_lab(name="mice", labs=labs)
+    assert all("revoked" in verify(labs, path) for path in certificates)
+    add_lab(name="mice", labs=labs)
+    assert all("revoked" in verify(labs, path) for path in certificates)
+
+
+def test_a_lab_lives_as_long_as_its_last_certificate(labs: Path) -> None:
+    """Or its name could be given again, and nobody could revoke the one that is still valid."""
+    add_lab(name="mice", labs=labs)
+    renew_lab(name="mice", labs=labs, days=0)
+    assert [lab.state for lab in list_labs(labs=labs)] == ["live"]
+    with pytest.raises(LabsError, match="i3d labs renew mice"):
+        add_lab(name="mice", labs=labs)
+
+
+def test_who_has_no_valid_certificate_is_not_renewed(labs: Path) -> None:
+    add_lab(name="rats", labs=labs, issued_at=LONG_AGO)
+    add_lab(name="mice", labs=labs)
+    revoke_lab(name="mice", labs=labs)
+    for name, said in (("rats", "is expired"), ("mice", "is revoked"), ("cats", "no lab is call")):
+        with pytest.raises(LabsError, match=said):
+            renew_lab(name=name, labs=labs)
+
+
+def test_an_earlier_certificate_that_has_expired_is_forgotten(labs: Path) -> None:
+    add_lab(name="mice", labs=labs)
+    renew_lab(name="mice", labs=labs)
+    path = labs / "authority/labs.json"
+    document = json.loads(path.read_text())
+    (serial,) = document["labs"]["mice"]["earlier"]
+    document["labs"]["mice"]["earlier"][serial] = "2026-01-01T00:00:00+00:00"
+    path.write_text(json.dumps(document))
+    assert [lab.earlier_until for lab in list_labs(labs=labs)] == [None]
+    assert int(serial, 16) not in renew_lab(name="mice", labs=labs).lab.earlier
+
+
+def test_a_register_of_before_there_were_renewals_is_read(labs: Path) -> None:
+    added = add_lab(name="mice", labs=labs)
+    path = labs / "authority/labs.json"
+    document = json.loads(path.read_text())
+    del document["labs"]["mice"]["earlier"]
+    path.write_text(json.dumps(document))
+    assert list_labs(labs=labs) == [added.lab]
+
+
 def test_labs_that_are_added_at_once_are_all_kept(labs: Path) -> None:
     names = [f"lab-{number}" for number in range(8)]
     code = "import sys; from i3d_server.labs_cli import labs; labs(sys.argv[1:])"
@@ -419,6 +480,10 @@ def test_the_commands_say_what_to_do_next(tmp_path: Path) -> None:
     assert run("init") == made
     assert "i3d labs add NAME" in run("list")
     said = run("add", "mouse-lab", "--in-flight", "3", "--server", "gpu:9000")
+    again = run("renew", "mouse-lab", "--server", "gpu:9000")
+    assert again.startswith(said)
+    assert "goes on until" in again
+    assert "live, an earlier one until" in run("list")
     assert said.startswith(f"{folder / 'mouse-lab'}\n")
     assert "--credentials mouse-lab" in said
     assert "server gpu:9000, at most 3 requests in flight" in said
