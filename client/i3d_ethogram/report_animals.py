@@ -34,7 +34,7 @@ def whole_view(
     """Return what the page shows of all animals together; None if there is but one."""
     if len(entries) < 2:
         return None
-    numbers = numbers_together(recordings, shown, with_hours=False)
+    numbers = numbers_together(recordings, shown)
     return {
         "spread": view.spread_rows(entries, shown),
         "behaviours": view.behaviour_rows(numbers, shown),

@@ -101,7 +101,9 @@ def _content(
     entries = []
     for animal in animals:
         of_animal = [recordings[place] for place in animal.recordings]
-        numbers = numbers_together(of_animal, shown, with_hours=detailed)
+        numbers = numbers_together(
+            of_animal, shown, with_hours=detailed, by_clock=animal.clock is not None
+        )
         entries.append(view.Entry(animal, of_animal, numbers))
     strips = dict(longest_strips(recordings))
     columns = [column for column in metadata.columns if column != ANIMAL]

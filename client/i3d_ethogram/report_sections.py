@@ -97,9 +97,20 @@ class Numbers:
 
 
 def numbers_together(
-    recordings: Sequence[RecordingNumbers], shown: Shown, *, with_hours: bool
+    recordings: Sequence[RecordingNumbers],
+    shown: Shown,
+    *,
+    with_hours: bool = False,
+    by_clock: bool = False,
 ) -> Numbers:
-    """Add recordings up."""
+    """Add recordings up.
+
+    Args:
+        recordings: in order of time.
+        shown: the rows.
+        with_hours: whether to keep the hours.
+        by_clock: whether they are those of one clock.
+    """
     rows = len(shown.names)
     label_us, bouts = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
     followed = np.zeros((rows, rows), np.int64)
@@ -124,7 +135,7 @@ def numbers_together(
         lengths=[_pooled(counted) for counted in lengths],
         first_bout_us=[min(us) if us and len(recordings) == 1 else None for us in first],
         followed=followed,
-        hours=_hours_together(recordings, shown) if with_hours else (),
+        hours=_hours_together(recordings, shown, by_clock=by_clock) if with_hours else (),
     )
 
 
@@ -135,17 +146,21 @@ def _pooled(counted: Sequence[Lengths]) -> Lengths:
     return tally(us, np.concatenate([lengths.counts for lengths in counted]))
 
 
-def _hours_together(recordings: Sequence[RecordingNumbers], shown: Shown) -> list[Hour]:
-    """Put the hours of recordings in a row; where an hour on the clock is in two, add them up."""
+def _hours_together(
+    recordings: Sequence[RecordingNumbers], shown: Shown, *, by_clock: bool
+) -> list[Hour]:
+    """Put the hours of recordings in a row; where an hour on the clock is in two, add them up.
+
+    Such an hour begins and ends where the first recording's part of it does.
+    """
     together: list[Hour] = []
     for recording in recordings:
         for hour in recording.hours:
             here = replace(hour, label_us=shown.gathered(hour.label_us, recording.labels))
-            if together and here.clock is not None and here.clock == together[-1].clock:
+            if by_clock and together and here.clock == together[-1].clock:
                 before = together.pop()
                 here = replace(
                     before,
-                    stop_us=here.stop_us,
                     label_us=before.label_us + here.label_us,
                     unscored_us=before.unscored_us + here.unscored_us,
                 )

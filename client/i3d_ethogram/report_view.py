@@ -158,9 +158,9 @@ def hours_view(entry: Entry, shown: Shown) -> View:
                 "name": names[place],
                 "us": table[place].tolist(),
                 "seconds": [f"{us / 1e6:.1f}" for us in table[place].tolist()],
-                "total": f"{(hour.stop_us - hour.start_us) / 1e6:.1f}",
+                "total": f"{table[place].sum() / 1e6:.1f}",
             }
-            for place, hour in enumerate(hours)
+            for place in range(len(hours))
         ],
     }
 

@@ -106,6 +106,7 @@ class Raster {
     this.tracks = null;
     this.chosen = null; // [track, run]
     this.seen = false;
+    this.unitName = figure.querySelector(".unit");
     this.unit = figure.querySelector(".rows");
     this.unit?.addEventListener("change", () => this.draw());
     this.canvas.addEventListener("pointermove", (event) => this.say(this.under(event)));
@@ -186,6 +187,7 @@ class Raster {
     const context = this.canvas.getContext("2d");
     context.scale(scale, scale);
     this.style = getComputedStyle(document.body);
+    if (this.unitName && this.rowUs < HOUR_US) this.unitName.textContent = lengthText(this.rowUs);
     this.drawRows(context);
     this.drawAxis(context);
     if (this.chosen) this.drawChosen(context);
@@ -416,7 +418,7 @@ const viewer = {
       this.video.muted = true;
       this.video.playsInline = true;
       this.video.preload = "metadata";
-      this.video.addEventListener("timeupdate", () => this.stopAtEnd());
+      this.video.addEventListener("timeupdate", (event) => this.stopAtEnd(event.target));
       this.video.addEventListener("error", () => {
         this.note.textContent = `The browser cannot play ${file.url}: has it moved, or is it of a kind that it does not know?`;
       });
@@ -432,10 +434,11 @@ const viewer = {
     this.element.dataset.at = seek;
     if (!calm.matches) this.video.play().catch(() => {});
   },
-  stopAtEnd() {
-    if (this.stopBox.checked && !this.video.paused && this.video.currentTime >= this.until) this.video.pause();
+  stopAtEnd(video) {
+    if (this.stopBox.checked && !video.paused && video.currentTime >= this.until) video.pause();
   },
   strip(why) {
+    this.video?.pause();
     this.video = null;
     const { recording, start, stop } = this.moment;
     const strip = DATA.strips[`${recording}:${start}`];
