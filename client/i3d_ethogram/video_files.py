@@ -27,10 +27,11 @@ def first_frames_of_videos(ethogram: Ethogram) -> list[int]:
 def relative_path(video: str | Path, folder: Path) -> str:
     """Return the path from ``folder`` to ``video``, with ``/``; neither needs to be there.
 
-    Symbolic links are followed first: ``..`` after one would lead elsewhere.
+    Symbolic links are followed first: ``..`` after one would lead elsewhere. As in run.json, what
+    is not UTF-8 is shown as ``printable`` does: neither JSON nor HDF5 can hold it.
     """
     path = os.path.relpath(os.path.realpath(video), os.path.realpath(folder))
-    return Path(path).as_posix()
+    return printable(Path(path).as_posix())
 
 
 def find_video(recorded: Mapping[str, Any], *, videos: Path | None = None) -> Path:
