@@ -131,6 +131,19 @@ def test_every_probability_at_its_time(recording: tuple[Path, Ethogram]) -> None
         assert np.array_equal(nwb.acquisition["video"].timestamps[:], expected)
 
 
+def test_a_recording_that_is_read_in_parts(tmp_path: Path) -> None:
+    folder = write_recording(tmp_path, num_frames=140_000)
+    batches = list(open_scores(folder).batches())
+    assert len(batches) == 3
+    write_nwb(folder, read_ethogram(tmp_path, folder.name), open_scores(folder))
+    with read(folder) as nwb:
+        series = nwb.processing["behavior"]["probabilities"]
+        expected = np.concatenate([batch.probabilities for batch in batches])
+        assert np.array_equal(np.nan_to_num(series.data[:]), expected)
+        times_us = np.concatenate([batch.times_us[:-1] for batch in batches])
+        assert np.array_equal(series.timestamps[:], times_us / 1e6)
+
+
 def test_the_video_is_found_from_the_file(recording: tuple[Path, Ethogram]) -> None:
     folder, ethogram = recording
     write_nwb(folder, ethogram, open_scores(folder))
