@@ -27,6 +27,7 @@ PARQUET_FILE = "frames.parquet"
 METADATA_KEY = "i3d"
 """Under which the file's metadata hold its provenance, as JSON."""
 _ROWS_IN_GROUP = 1 << 18
+_CELLS_IN_GROUP = 1 << 23
 
 
 def write_parquet(folder: Path, ethogram: Ethogram, scores: Scores) -> None:
@@ -82,11 +83,12 @@ def _schema(ethogram: Ethogram) -> Any:
 
 
 def _groups(scores: Scores) -> Iterator[FrameBatch]:
-    """Yield batches joined to the size of a row group; of many classes they stay as they are."""
+    """Yield batches joined to the size of a row group."""
+    enough = min(_ROWS_IN_GROUP, _CELLS_IN_GROUP // len(scores.labels))
     held: list[FrameBatch] = []
     for batch in scores.batches():
         held.append(batch)
-        if sum(len(part.statuses) for part in held) * len(scores.labels) >= 9 * _ROWS_IN_GROUP:
+        if sum(len(part.statuses) for part in held) >= enough:
             yield _joined(held)
             held = []
     if held:
