@@ -38,7 +38,6 @@ class Alignment:
         best: of all shifts of up to ten minutes, or a quarter of the recording, and all factors.
         shift_us: for the best, to be added to the annotation's times; 0 if it is stretched.
         factor: for the best, to multiply the annotation's times with; 1 if it is shifted.
-        step_us: of the grid.
         length_us: of the recording.
     """
 
@@ -46,14 +45,12 @@ class Alignment:
     best: float
     shift_us: int
     factor: float
-    step_us: int
     length_us: int
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether it would agree much better elsewhere: by 0.1 of kappa, and to 0.4 or more."""
-        moved = self.factor != 1.0 or abs(self.shift_us) >= 2 * self.step_us
-        return moved and self.best >= max(_LEAST_KAPPA, self.kappa + _BETTER_BY)
+        return self.best >= max(_LEAST_KAPPA, self.kappa + _BETTER_BY)
 
     @property
     def is_chance(self) -> bool:
@@ -100,7 +97,6 @@ def alignment_of(
         best=best,
         shift_us=shift_us,
         factor=factor,
-        step_us=step_us,
         length_us=length_us,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from i3d_client.errors import InputError
 from i3d_client.printable import printable
 from i3d_ethogram.annotation import Annotation
+from i3d_ethogram.annotation_matching import likeness
 
 UNANNOTATED = -1
 """No interval holds the frame."""
@@ -36,11 +37,13 @@ class Frames:
         first_frame: the number of the first of them in the recording.
         times_us: (n + 1,) int64, µs: when each is shown, and when the last one ends.
         videos: names of the recording's files, without folders.
+        video_frames: the number of each one's first frame in the recording.
     """
 
     first_frame: int
     times_us: NDArray[np.int64]
     videos: tuple[str, ...] = ()
+    video_frames: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +56,8 @@ class AnnotatedFrames:
         unknown_us: of the behaviours that the model does not have: how long they last.
         outside: events that lie before the recording or after its end, wholly.
         cut: events that begin before it or end after it.
-        starts_us: added to the annotation's times, so that 0 is the recording's first frame.
+        moved_us: added to the annotation's times, since it is of more or of fewer videos than the
+            recording.
     """
 
     codes: NDArray[np.int16]
@@ -61,7 +65,7 @@ class AnnotatedFrames:
     unknown_us: Mapping[str, int] = field(default_factory=dict)
     outside: int = 0
     cut: int = 0
-    starts_us: int = 0
+    moved_us: int = 0
 
 
 def annotate_frames(
@@ -88,7 +92,12 @@ def annotate_frames(
     """
     renamed = renamed_labels(annotation.labels, labels=labels, names=names)
     index = {label: code for code, label in enumerate(labels)}
-    shift = offset_us + media_start_us(annotation, frames.videos)
+    first_frame = _first_frame(annotation, frames)
+    in_frames = annotation.unit == "frames"
+    shift = offset_us
+    if not in_frames:
+        shift += _time_us(frames, first_frame) if first_frame else 0
+        shift += _media_start_us(annotation, frames.videos)
     begin, end = int(frames.times_us[0]), int(frames.times_us[-1])
     middles = frames.times_us[:-1] + frames.times_us[1:]  # doubled, so whole
     codes = np.full(len(middles), UNANNOTATED, np.int16)
@@ -100,8 +109,8 @@ def annotate_frames(
         if label == _LEAVE_OUT:
             continue
         start, stop = interval.start, interval.stop
-        if annotation.unit == "frames":
-            start, stop = (_time_us(frames, frame) for frame in (start, stop))
+        if in_frames:
+            start, stop = (_time_us(frames, frame + first_frame) for frame in (start, stop))
         start, stop = start + shift, stop + shift
         outside += stop <= begin or start >= end
         cut += start < begin < stop or start < end < stop
@@ -117,7 +126,7 @@ def annotate_frames(
         unknown_us=dict(unknown_us),
         outside=outside,
         cut=cut,
-        starts_us=shift,
+        moved_us=shift - offset_us,
     )
 
 
@@ -167,7 +176,19 @@ def _plain(label: str) -> str:
     return "".join(label.casefold().replace("_", " ").replace("-", " ").split())
 
 
-def media_start_us(annotation: Annotation, videos: Sequence[str]) -> int:
+def _first_frame(annotation: Annotation, frames: Frames) -> int:
+    """Return the number of the first frame of the video that an annotation begins with.
+
+    0 unless the recording has several videos and it begins with a later one.
+    """
+    first = replace(annotation, media=annotation.media[:1])
+    alike = [likeness(first, video) for video in frames.videos]
+    if len(alike) < 2 or not any(alike):
+        return 0
+    return frames.video_frames[alike.index(max(alike))]
+
+
+def _media_start_us(annotation: Annotation, videos: Sequence[str]) -> int:
     """Return what to add to the times of an annotation of several videos, of which these are some.
 
     0 if the first of them is the first, or if it cannot be known.

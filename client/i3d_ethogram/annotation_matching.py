@@ -64,7 +64,7 @@ def name_of(annotation: Annotation) -> str:
 def _recording_of(annotation: Annotation, recordings: Mapping[str, Sequence[str]]) -> str | None:
     scores = {
         name: max(
-            (_likeness(annotation, video) for video in videos),
+            (likeness(annotation, video) for video in videos),
             default=0,
         )
         for name, videos in recordings.items()
@@ -81,8 +81,8 @@ def _recording_of(annotation: Annotation, recordings: Mapping[str, Sequence[str]
     return found[0]
 
 
-def _likeness(annotation: Annotation, video: str) -> int:
-    """Return 0 for another video, and more the more of its path agrees."""
+def likeness(annotation: Annotation, video: str) -> int:
+    """Return how well an annotation names a video: 0 not at all, more the more of its path."""
     if annotation.media:
         return max(_shared(_parts(path), _parts(video)) for path in annotation.media)
     mine, name = _composed(annotation.file.stem), _composed(PurePosixPath(video).name)

@@ -27,6 +27,7 @@ from i3d_ethogram.comparison import MODEL, OTHER, STRIP_COLUMNS, CompareOptions,
 from i3d_ethogram.comparison_notes import Note, notes_on, notes_on_frames
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.reading import find_recordings, open_scores, read_ethogram
+from i3d_ethogram.video_files import first_frames_of_videos
 
 
 def compare_results(
@@ -75,6 +76,7 @@ def _compare_recording(
         first_frame=int(ethogram.first_frames[0]),
         times_us=_frame_times_us(out / name, len_frames=_count(ethogram)),
         videos=tuple(Path(video).name for video in videos),
+        video_frames=tuple(first_frames_of_videos(ethogram)[:-1]),
     )
     predicted = np.repeat(ethogram.codes, np.diff(ethogram.first_frames))
     seen = [
@@ -114,6 +116,8 @@ def _compare_recording(
             ),
         )
     for one, another in combinations(range(len(annotations)), 2):
+        if not np.any((people[one] >= 0) & (people[another] >= 0)):
+            continue  # of different parts, such as the files of one recording
         yield _comparison(
             ethogram,
             times_us,

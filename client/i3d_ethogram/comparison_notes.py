@@ -137,8 +137,8 @@ def _same_video(names: tuple[str, ...], videos: tuple[str, ...]) -> bool:
 
 
 def _of_times(annotation: Annotation, on_frames: AnnotatedFrames) -> Iterator[Note]:
-    if len(annotation.media) > 1 and on_frames.starts_us:
-        yield Note.plain(f"its times are moved by {on_frames.starts_us / 1e6:+,.3f} s")
+    if on_frames.moved_us:
+        yield Note.plain(f"its times are moved by {on_frames.moved_us / 1e6:+,.3f} s")
     if on_frames.outside:
         yield Note.warning(
             f"{on_frames.outside} of {len(annotation.intervals)} events lie wholly outside what "

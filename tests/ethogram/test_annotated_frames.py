@@ -1,3 +1,6 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,7 +20,7 @@ LABELS = ("rest", "groom", "eat by hand")
 def annotation(*intervals: tuple[str, int, int], unit="us", **fields) -> Annotation:
     found = tuple(Interval(label=label, start=a, stop=b) for label, a, b in intervals)
     labels = tuple(dict.fromkeys(interval.label for interval in found))
-    values = {"file": "x.csv", "kind": "", "labels": labels, **fields}
+    values = {"file": Path("x.csv"), "kind": "", "labels": labels, **fields}
     return Annotation(unit=unit, intervals=found, **values)
 
 
@@ -109,6 +112,24 @@ def test_one_of_several_annotated_videos():
     on = frames(*range(0, 5_000_000, 500_000), videos=("b.mp4",))
     found = annotate(of, on)
     assert found.codes.tolist() == [0, 0, *[-1] * 7]  # its first second
-    assert found.starts_us == -5_000_000
-    whole = frames(*range(0, 5_000_000, 500_000), videos=("a.mp4", "b.mp4"))
+    assert found.moved_us == -5_000_000
+    whole = replace(on, videos=("a.mp4", "b.mp4"), video_frames=(0, 9))
     assert annotate(of, whole).codes.tolist() == [*[-1] * 8, 0]
+
+
+def test_the_annotation_of_one_of_a_recordings_videos():
+    on = Frames(
+        first_frame=0,
+        times_us=np.arange(0, 1100, 100),
+        videos=("rec1.mp4", "rec2.mp4"),
+        video_frames=(0, 6),
+    )
+    later = annotate(annotation(("rest", 1, 3), unit="frames", file=Path("rec2_labels.csv")), on)
+    assert np.flatnonzero(later.codes == 0).tolist() == [7, 8]
+    first = annotate(annotation(("rest", 1, 3), unit="frames", file=Path("rec1_labels.csv")), on)
+    assert np.flatnonzero(first.codes == 0).tolist() == [1, 2]
+    timed = annotate(annotation(("rest", 100, 300), media=("/x/rec2.avi",)), on, offset_us=100)
+    assert np.flatnonzero(timed.codes == 0).tolist() == [8, 9]
+    assert timed.moved_us == 600
+    both = annotate(annotation(("rest", 100, 300), media=("rec1.mp4", "rec2.mp4")), on)
+    assert np.flatnonzero(both.codes == 0).tolist() == [1, 2]

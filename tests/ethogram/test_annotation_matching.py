@@ -49,8 +49,15 @@ def test_by_its_own_name():
 
 def test_the_longest_name_goes_first():
     assert matched(
-        [annotation("cage 1 night.csv")], a="/v/cage 1.mp4", b="/v/cage 1 night.mp4"
-    ) == {"b": ["cage 1 night.csv"]}
+        [annotation("cage 1 night labels.csv")], a="/v/cage 1.mp4", b="/v/cage 1 night.mp4"
+    ) == {"b": ["cage 1 night labels.csv"]}
+
+
+def test_a_longer_name_is_another_video():
+    assert matched([annotation("m10.csv"), annotation("m1.csv")], m1="m1.mp4", x="x.mp4") == {
+        "m1": ["m1.csv"],
+        "": ["m10.csv"],
+    }
 
 
 def test_with_one_recording_the_only_annotation_of_a_file_is_of_it():

@@ -118,6 +118,17 @@ def test_a_start_that_another_start_follows_is_left_out(tmp_path):
     assert annotation.left_out == {LeftOut.NO_STOP: 1, LeftOut.NO_START: 1}
 
 
+def test_events_are_paired_in_order_of_time(tmp_path):
+    text = tabular(("14", "rest", "STOP"), ("11", "rest", "START"))
+    assert bouts(read_one(tmp_path, text)) == [("rest", 1_000_000, 4_000_000)]
+
+
+def test_players_that_show_one_scene(tmp_path):
+    text = tabular(("11", "rest", "START"), ("12", "rest", "STOP"))
+    text = text.replace("player #1:/lab/a.mp4;/lab/b.mp4", "player #1:a.mp4|player #2:side.mp4")
+    assert read_one(tmp_path, text).media == ("a.mp4",)
+
+
 def test_boris_aggregated_events(tmp_path):
     text = AGGREGATED + "".join(
         [
@@ -209,6 +220,7 @@ def test_intervals_of_several_videos(tmp_path):
     path = write(
         tmp_path,
         "video,start_s,stop_s,label\n"
+        "b.mp4,-1.5,-0:01,eat\n"
         'b.mp4,1,2.5,"sniff, then rear"\n'
         "a.mp4,0:01:01.5,62,rest\n"
         "b.mp4,0,1,rest\n"
@@ -217,7 +229,11 @@ def test_intervals_of_several_videos(tmp_path):
     b, a = read_annotations(path)
     assert (b.media, bouts(b)) == (
         ("b.mp4",),
-        [("rest", 0, 1_000_000), ("sniff, then rear", 1_000_000, 2_500_000)],
+        [
+            ("eat", -1_500_000, -1_000_000),
+            ("rest", 0, 1_000_000),
+            ("sniff, then rear", 1_000_000, 2_500_000),
+        ],
     )
     assert (a.media, bouts(a)) == (("a.mp4",), [("rest", 61_500_000, 62_000_000)])
     assert a.left_out == {LeftOut.NO_START: 1}
@@ -247,10 +263,10 @@ def test_intervals_in_frames(tmp_path):
 def test_a_label_a_frame(tmp_path):
     annotation = read_one(
         tmp_path,
-        "frame,time_s,label,score\n4,0.1,rest,1\n5,0.2,rest,1\n6,0.3,,\n8,0.4,eat,1\n9,,eat,\n",
+        "frame,time_s,label,score\n4,0.1,rest,1\n5,0.2,rest,1\n6,0.3,,\n8,0.4,eat,1\n10,,eat,\n",
     )
     assert annotation.unit == "frames"
-    assert bouts(annotation) == [("rest", 4, 6), ("eat", 8, 10)]
+    assert bouts(annotation) == [("rest", 4, 6), ("eat", 8, 9), ("eat", 10, 11)]
 
 
 def test_deepethogram_labels(tmp_path):

@@ -47,6 +47,7 @@ def test_each_bout_is_found_once_and_the_nearest_goes_first():
     assert pairs(".aaaaaaa", "a.aaaaaa", tolerance=5) == [(0, 1)]
     # Two of the person's compete for one; the nearest beginning has it.
     assert pairs("aab.aaaa", ".aaaaaaa", tolerance=9) == [(0, 0)]
+    assert pairs("aaaa.aaa", "...aaaaa", tolerance=9) == [(1, 0)]
 
 
 def test_no_frames():

@@ -83,6 +83,17 @@ def test_the_tables(case, tmp_path):
     assert sum(int(row[label]) for row in confusion.values() for label in confusion) == 420
 
 
+def test_bouts_that_are_too_many(tmp_path):
+    bouts = [("rest", 10.0), ("groom", 5.0), ("rest", 5.0), ("eat", 5.0), ("rest", 5.0)]
+    folder = write_recording(tmp_path / "out", num_frames=900, bouts=bouts)
+    run(folder, intervals(tmp_path / "n.csv", (0, 30, "rest")), "--out", tmp_path / "agreement")
+    rest = {row["label"]: row for row in rows_of(tmp_path / "agreement" / "agreement_labels.csv")}[
+        "rest"
+    ]
+    assert (rest["bout_precision"], rest["bout_recall"]) == ("0.333333", "1.000000")
+    assert rest["bout_f1"] == "0.500000"
+
+
 def test_several_recordings_have_a_row_together(tmp_path):
     for name in ("a.mp4", "b.mp4"):
         write_recording(tmp_path / "out", name, num_frames=900, bouts=BOUTS)

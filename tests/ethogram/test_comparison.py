@@ -9,12 +9,14 @@ from tests.ethogram.synthetic import HOMECAGE9, write_recording
 from i3d_client.errors import InputError, ResultError
 from i3d_ethogram.agreement import measures_of
 from i3d_ethogram.boris_events import write_boris_events
+from i3d_ethogram.boris_project import write_boris_project
 from i3d_ethogram.bouts_table import write_bouts
 from i3d_ethogram.comparing import compare_results
 from i3d_ethogram.comparison import MODEL, OTHER, CompareOptions, Comparison
 from i3d_ethogram.comparison_notes import Note
 from i3d_ethogram.comparison_total import ALL, total_of
-from i3d_ethogram.reading import read_ethogram
+from i3d_ethogram.deepethogram_csv import write_deepethogram
+from i3d_ethogram.reading import open_scores, read_ethogram
 from i3d_ethogram.smoothing import Smoothing
 
 BOUTS = [("rest", 10.0), ("groom", 5.0), ("rest", 5.0), ("eat", 10.0)]
@@ -75,6 +77,19 @@ def test_what_was_written_agrees_with_itself_to_the_frame(tmp_path, fps, write):
     bouts = comparison.agreement
     assert bouts.bouts_matched.tolist() == bouts.bouts_annotated.tolist()
     assert bouts.bouts_matched.tolist() == bouts.bouts_predicted.tolist()
+    assert texts(comparison) == ""
+
+
+@pytest.mark.parametrize("file", ["review.boris", "mouse_labels.csv", "frames.csv"])
+def test_the_other_files_agree_too(tmp_path, file):
+    folder = write_recording(tmp_path / "out", num_frames=900, seed=2, lost_frames=[500])
+    ethogram = read_ethogram(tmp_path / "out", "mouse.mp4")
+    write_boris_project(folder, ethogram, open_scores(folder))
+    write_deepethogram(folder, ethogram)
+    comparison = one(tmp_path / "out", folder / file)
+    account = comparison.agreement.account
+    assert (account.compared, account.unannotated, account.frames) == (869, 31, 900)
+    assert comparison.agreement.confusion.trace() == 869
     assert texts(comparison) == ""
 
 
@@ -161,6 +176,14 @@ def test_two_people_are_compared_with_each_other(tmp_path):
     assert (total.recording, total.other) == (ALL, MODEL)
     added = comparisons[0].agreement.confusion + comparisons[1].agreement.confusion
     assert total.agreement.confusion.tolist() == added.tolist()
+
+
+def test_people_who_annotated_different_parts_are_not_compared(tmp_path):
+    write_recording(tmp_path / "out", num_frames=900, bouts=BOUTS)
+    anna = intervals(tmp_path, (0, 10, "rest"), name="anna.csv")
+    ben = intervals(tmp_path, (10, 20, "rest"), name="ben.csv")
+    comparisons, _ = compared(tmp_path / "out", anna, ben)
+    assert [row.other for row in comparisons] == [MODEL, MODEL]
 
 
 def test_several_recordings_and_one_annotation_too_many(tmp_path):
