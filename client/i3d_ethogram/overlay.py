@@ -18,6 +18,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from i3d_client.durable import complete_path
@@ -222,6 +223,7 @@ def _encode(
     durations: deque[int] = deque()
     for place, (picture, colours) in enumerate(pictures):
         if place == 0:
+            codec.color_range = ColorRange.MPEG
             codec.colorspace = colours.space
             codec.color_primaries = colours.primaries
             codec.color_trc = colours.transfer

@@ -9,6 +9,7 @@ from functools import cache
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from i3d_ethogram.text_masks import Mask
@@ -95,7 +96,7 @@ def _blend(part: NDArray[np.uint8], value: int, opacity: float | Mask) -> None:
 
 
 def _planes(frame: av.VideoFrame) -> list[NDArray[np.uint8]]:
-    picture = frame.reformat(format="yuv420p")
+    picture = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
     planes = []
     for plane in picture.planes:
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)

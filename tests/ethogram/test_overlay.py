@@ -172,6 +172,23 @@ def test_the_picture_between_is_not_changed(make_video: MakeVideo, classify: Cla
         assert difference.mean() < 1
 
 
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p", "yuvj444p"])
+def test_dark_and_light_stay_as_they_are(
+    make_video: MakeVideo, classify: Classify, pixel_format: str
+) -> None:
+    slope = np.tile(
+        np.linspace(0, 255, 320).astype(np.uint8)[np.newaxis, :, np.newaxis], (240, 1, 3)
+    )
+    codec, name = ("libx264", "n.mp4") if pixel_format == "yuv420p" else ("mjpeg", "n.mkv")
+    path = make_video(
+        20, width=320, height=240, pixel_format=pixel_format, codec=codec, name=name,
+        picture=lambda _n: slope,
+    )  # fmt: skip
+    frame = overlay(*classify(path))[10]
+    difference = frame.to_ndarray(format="rgb24")[60:180].astype(int) - slope[60:180]
+    assert np.abs(difference).mean() < 3
+
+
 def test_a_frame_that_cannot_be_decoded_keeps_its_place(
     make_video: MakeVideo, classify: Classify
 ) -> None:
