@@ -16,6 +16,8 @@ from i3d_ethogram.comparison_total import PEOPLE, total_of
 
 _CONFUSIONS = 5
 _MOST_LABELS = 32
+_WIDTH_OF_PIPES = 100
+_COLUMNS = ("person s", "model s", "precision", "recall", "F1", "bouts", "found", "F1")
 
 
 def print_comparison(
@@ -33,7 +35,8 @@ def print_comparison(
     models = [row for row in (*totals, *comparisons) if row.other == MODEL]
     if models and models[0].agreement.account.compared:
         console.print()
-        console.print(_label_table(models[0].agreement, options))
+        width = None if console.is_terminal else _WIDTH_OF_PIPES
+        console.print(_label_table(models[0].agreement, options), width=width)
         _print_confusions(console, models[0].agreement)
 
 
@@ -72,9 +75,9 @@ def _label_table(agreement: Agreement, options: CompareOptions) -> Table:
     confusion = agreement.confusion
     used = confusion.any(axis=0) | confusion.any(axis=1)
     table = Table(box=None, pad_edge=False, caption_justify="left")
-    table.add_column("label")
-    for column in ("annotated", "predicted", "precision", "recall", "F1", "bouts", "found", "F1"):
-        table.add_column(column, justify="right")
+    table.add_column("label", overflow="fold")
+    for column in _COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
     bouts = (agreement.bouts_annotated, agreement.bouts_predicted, agreement.bouts_matched)
     f1 = shares(2 * bouts[2], bouts[0] + bouts[1])
     by_time = np.argsort(-np.maximum(agreement.annotated_us, agreement.predicted_us), kind="stable")
@@ -82,11 +85,11 @@ def _label_table(agreement: Agreement, options: CompareOptions) -> Table:
     for code in shown:
         table.add_row(
             printable(agreement.labels[code]),
-            f"{agreement.annotated_us[code] / 1e6:,.1f} s",
-            f"{agreement.predicted_us[code] / 1e6:,.1f} s",
+            f"{agreement.annotated_us[code] / 1e6:,.1f}",
+            f"{agreement.predicted_us[code] / 1e6:,.1f}",
             *(_ratio(part[code]) for part in (measures.precision, measures.recall, measures.f1)),
             f"{bouts[0][code]:,}",
-            f"{bouts[2][code]:,} of {bouts[1][code]:,}",
+            f"{bouts[2][code]:,}/{bouts[1][code]:,}",
             _ratio(f1[code]),
         )
     more = int(used.sum()) - len(shown)

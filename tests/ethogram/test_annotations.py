@@ -1,8 +1,12 @@
+import contextlib
 import gzip
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from i3d_client.errors import InputError
 from i3d_ethogram.annotation import Annotation, LeftOut
@@ -306,3 +310,53 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, content, message):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_annotations(tmp_path / "none.csv")
+
+
+HEADERS = [
+    "start_s,stop_s,label\n",
+    "frame;label\n",
+    ",background,eat\n",
+    TABULAR,
+    OLD_TABULAR,
+    AGGREGATED,
+    '{"behaviors_conf": {}, "observations": ',
+]
+
+
+@given(st.sampled_from(HEADERS), st.text(max_size=80), st.binary(max_size=40), st.booleans())
+def test_whatever_is_in_a_file_is_read_or_refused(header, text, noise, compress):
+    content = header.encode() + text.encode(errors="surrogatepass") + noise
+    with TemporaryDirectory() as folder:
+        path = write(Path(folder), gzip.compress(content) if compress else content)
+        with contextlib.suppress(InputError):
+            for annotation in read_annotations(path):
+                assert all(bout.start < bout.stop for bout in annotation.intervals)
+
+
+FIELDS = ["events", "file", "1", "type", "media_info", "length", "fps", "time offset", "x"]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+events = st.lists(
+    st.lists(json_values, max_size=6)
+    | st.tuples(
+        st.floats() | st.text(max_size=3),
+        st.sampled_from(["", "a"]),
+        st.sampled_from(["rest", "?"]),
+        st.just(""),
+    ).map(list),
+    max_size=4,
+)
+
+
+@given(json_values, events, json_values)
+def test_whatever_is_in_a_project_is_read_or_refused(fields, of_observation, kind):
+    document = {"events": of_observation, **(fields if isinstance(fields, dict) else {})}
+    behaviours = {"0": {"code": "rest", "type": kind if isinstance(kind, str) else "State event"}}
+    content = json.dumps({"behaviors_conf": behaviours, "observations": {"o": document}})
+    with TemporaryDirectory() as folder, contextlib.suppress(InputError):
+        read_annotations(write(Path(folder), content))
