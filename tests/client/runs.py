@@ -156,7 +156,7 @@ def wait_until(condition: Callable[[], object], within_s: float = WAIT_S) -> Non
 
 def spans_in(out: Path) -> list[Path]:
     """Return the finished spans in the journals below a folder."""
-    return sorted(out.rglob("*.npz"))
+    return sorted(out.rglob(".journal/*.npz"))
 
 
 def tables(out: Path) -> dict[str, bytes]:
