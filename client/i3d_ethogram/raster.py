@@ -45,6 +45,7 @@ class RasterBudget:
 
     def __post_init__(self) -> None:
         self._by_cell: dict[int, list[Raster]] = {cell_us: [] for cell_us in CELLS_US}
+        self._cells = dict.fromkeys(CELLS_US, 0)
 
     def add(self, ethogram: Ethogram, *, starts_us: int) -> None:
         """Add a recording whose time 0 is at ``starts_us`` on the axis of the cells."""
@@ -53,10 +54,10 @@ class RasterBudget:
             if cell_us not in self._by_cell:
                 continue
             spent.gather(cell_us)
-            rasters = self._by_cell[cell_us]
-            rasters.append(spent.raster())
-            cells = sum(len(raster.codes) for raster in rasters)
-            if cells > self.most_cells and cell_us != CELLS_US[-1]:
+            raster = spent.raster()
+            self._by_cell[cell_us].append(raster)
+            self._cells[cell_us] += len(raster.codes)
+            if self._cells[cell_us] > self.most_cells and cell_us != CELLS_US[-1]:
                 del self._by_cell[cell_us]
 
     @property

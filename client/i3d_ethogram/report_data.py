@@ -25,6 +25,7 @@ from i3d_ethogram.metadata import ANIMAL, NO_METADATA, RecordingMetadata
 from i3d_ethogram.report_animals import animals_of, section_view, whole_view
 from i3d_ethogram.report_embedded import Timelines, embedded_json
 from i3d_ethogram.report_notes import notes_on
+from i3d_ethogram.report_provenance import made_by, source_of
 from i3d_ethogram.report_recording import DOUBTFUL_BELOW, LONGEST, RecordingNumbers, numbers_of
 from i3d_ethogram.report_sections import Shown, numbers_together, shown_of
 from i3d_ethogram.report_strips import WHY_NO_STRIP, longest_strips, strips_note
@@ -32,6 +33,7 @@ from i3d_ethogram.report_strips import WHY_NO_STRIP, longest_strips, strips_note
 REPORT_PAGE = "report.html"
 MOST_DETAILED = 60
 _TEMPLATES = "templates"
+_PIECES_AT_ONCE = 1000
 
 
 def write_report(
@@ -69,7 +71,9 @@ def write_report(
         raise ResultError(f"{printable(out)}: no recordings to report on")
     content = _content(recordings, timelines, metadata, title or printable(out.absolute().name))
     with complete_file(out / REPORT_PAGE) as file:
-        for piece in template.generate(content):
+        pieces = template.stream(content)
+        pieces.enable_buffering(_PIECES_AT_ONCE)
+        for piece in pieces:
             file.write(piece)
     return out / REPORT_PAGE
 
@@ -118,6 +122,7 @@ def _content(
         "notes": notes_on(recordings, unmatched=metadata.unmatched),
         "shown": shown,
         "columns": columns,
+        "noun": ANIMAL if ANIMAL in metadata.columns else "recording",
         "grouped": any(len(animal.recordings) > 1 for animal in animals),
         "overview": [
             view.overview_row(
@@ -143,7 +148,8 @@ def _content(
         "num_bouts": timelines.num_bouts,
         "cell_s": None if timelines.cell_us is None else timelines.cell_us // 1_000_000,
         "strips": strips_note(strips),
-        "provenance": [view.provenance_view(recording) for recording in recordings],
+        "made_by": made_by(recordings),
+        "sources": [source_of(recording) for recording in recordings],
         "data": _markup(
             embedded_json(
                 recordings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from i3d_client.frame_status import Status
 from i3d_client.printable import printable
 from i3d_ethogram.charts import LENGTH_TICKS, bars_outline, length_place, lengths_outline
 from i3d_ethogram.report_embedded import Animal
-from i3d_ethogram.report_notes import model_text, smoothing_text
 from i3d_ethogram.report_recording import Part, RecordingNumbers
 from i3d_ethogram.report_sections import Numbers, Shown
 from i3d_ethogram.report_words import clock_text, length_text, share_text
@@ -254,28 +252,6 @@ def part_row(part: Part, *, recording: int, shown: Shown, several: str = "") -> 
 def status_text(status: Status) -> str:
     """Name a reason why frames are unscored."""
     return status.name.lower().replace("_", " ")
-
-
-def provenance_view(recording: RecordingNumbers) -> View:
-    """Return what made a recording's results, and from what."""
-    run = recording.run
-    model = run["model"]
-    documents = ("contract", "build")
-    return {
-        "name": printable(recording.name),
-        "model": model_text(recording),
-        "precision": model.get("precision"),
-        "smoothing": smoothing_text(recording),
-        "started_at": run.get("run", {}).get("started_at", ""),
-        "options": json.dumps(run.get("options", {}), indent=1, ensure_ascii=False),
-        "packages": ", ".join(f"{name} {of}" for name, of in run.get("packages", {}).items()),
-        "documents": {
-            name: json.dumps(model.get(name), indent=1, ensure_ascii=False) for name in documents
-        },
-        "videos": run["videos"],
-        "files": run.get("files", {}),
-        "frames": run.get("frames", {}),
-    }
 
 
 def _begun(recording: RecordingNumbers) -> str:

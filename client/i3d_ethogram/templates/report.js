@@ -9,6 +9,7 @@ const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 // Lengths of a row for recordings that are shorter than an hour.
 const SHORT_ROWS_US = [10, 30, 60, 120, 300, 600, 1200, 1800, 3600].map((seconds) => seconds * 1e6);
+const AXIS_PARTS = { 10: 5, 30: 6, 60: 6, 120: 6, 300: 5, 600: 10, 1200: 4, 1800: 6 };
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const printing = matchMedia("print");
@@ -187,7 +188,7 @@ class Raster {
     const context = this.canvas.getContext("2d");
     context.scale(scale, scale);
     this.style = getComputedStyle(document.body);
-    if (this.unitName && this.rowUs < HOUR_US) this.unitName.textContent = lengthText(this.rowUs);
+    if (this.unitName && this.rowUs < HOUR_US) this.unitName.textContent = this.shortText(this.rowUs);
     this.drawRows(context);
     this.drawAxis(context);
     if (this.chosen) this.drawChosen(context);
@@ -244,13 +245,14 @@ class Raster {
     }
     context.textBaseline = "top";
     const y = this.rows.length * this.pitch;
-    for (let part = 0; part <= 6; part += 1) {
-      const x = this.left + (this.columns * part) / 6;
+    const parts = AXIS_PARTS[this.rowUs / 1e6] ?? 6;
+    for (let part = 0; part <= parts; part += 1) {
+      const x = this.left + (this.columns * part) / parts;
       context.fillStyle = line;
       context.fillRect(Math.min(x, this.left + this.columns - 1), y, 1, 4);
       context.fillStyle = faint;
-      context.textAlign = part === 6 ? "right" : part ? "center" : "left";
-      context.fillText(this.axisText(part / 6), x, y + 7);
+      context.textAlign = part === parts ? "right" : part ? "center" : "left";
+      if (this.columns / parts >= 50 || part % 2 === 0) context.fillText(this.axisText(part / parts), x, y + 7);
     }
   }
   rowName(row, place) {
@@ -274,8 +276,10 @@ class Raster {
   axisText(part) {
     if (this.rowUs === 24 * HOUR_US) return this.animal.clock ? `${two(part * 24)}:00` : `${part * 24} h`;
     if (this.rowUs === HOUR_US) return `${part * 60} min`;
-    const seconds = (this.rowUs / 1e6) * part;
-    return this.rowUs < 1.2e8 ? `+${Math.round(seconds * 10) / 10} s` : `+${Math.round(seconds / 6) / 10} min`;
+    return `+${this.shortText(this.rowUs * part)}`;
+  }
+  shortText(us) {
+    return this.rowUs <= 1.2e8 ? `${Math.round(us / 1e6)} s` : `${Math.round(us / 6e7)} min`;
   }
   drawChosen(context) {
     const [track, run] = this.chosen;
@@ -499,8 +503,19 @@ requestIdle(() => drawWhenIdle(0));
 
 function drawSeen() { rasters.forEach((raster) => { if (raster.seen) raster.draw(); }); }
 function drawAll() { rasters.forEach((raster) => raster.draw()); }
+// What a link leads to must not lie under what stays at the top.
+const kept = [document.querySelector("header"), document.querySelector(".legend")];
+function keepClear() {
+  const height = kept.reduce((sum, one) => sum + (getComputedStyle(one).position === "sticky" ? one.offsetHeight : 0), 0);
+  document.documentElement.style.scrollPaddingTop = `${height + 8}px`;
+  kept[1].style.top = `${kept[0].offsetHeight}px`;
+}
+keepClear();
 let resized = 0;
-addEventListener("resize", () => { cancelAnimationFrame(resized); resized = requestAnimationFrame(drawSeen); });
+addEventListener("resize", () => {
+  cancelAnimationFrame(resized);
+  resized = requestAnimationFrame(() => { keepClear(); drawSeen(); });
+});
 addEventListener("beforeprint", drawAll);
 addEventListener("afterprint", drawSeen);
 printing.addEventListener("change", (event) => (event.matches ? drawAll() : drawSeen()));
