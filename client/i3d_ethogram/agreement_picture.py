@@ -151,10 +151,10 @@ def _draw_times(axes: Axes, agreement: Agreement, codes: list[int]) -> None:
         bars = axes.barh(places + shift, share, height=0.38, color=colour, label=name)
         axes.bar_label(bars, [f"{value:.1f}" for value in share], padding=2, fontsize=7)
     axes.set_yticks(places, [_label(agreement, code) for code in codes])
-    axes.invert_yaxis()
+    axes.set_ylim(len(codes) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.set_xlabel("% of the time that is compared")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -206,6 +206,8 @@ def _add_legend(figure: Figure, strips: Sequence[Comparison], codes: list[int]) 
     agreement = strips[0].agreement
     colours = _strip_colours(agreement, codes)
     patches = [Patch(color=colours[code], label=_label(agreement, code)) for code in codes]
+    if OTHER_COLOUR in (set(colours) - {colours[code] for code in codes}):
+        patches.append(Patch(color=OTHER_COLOUR, label="other behaviours"))
     patches.append(Patch(color=UNSCORED_COLOUR, label="none, or several"))
     figure.legend(handles=patches, loc="outside lower left", ncols=8, frameon=False, fontsize=7)
 

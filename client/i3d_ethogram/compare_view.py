@@ -25,6 +25,8 @@ def print_comparison(
 ) -> None:
     """Print notes, a line for each comparison, and a table of the labels of them together."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_PIPES
     for row in comparisons:
         _print_line(console, row)
     for note in notes:
@@ -35,8 +37,7 @@ def print_comparison(
     models = [row for row in (*totals, *comparisons) if row.other == MODEL]
     if models and models[0].agreement.account.compared:
         console.print()
-        width = None if console.is_terminal else _WIDTH_OF_PIPES
-        console.print(_label_table(models[0].agreement, options), width=width)
+        console.print(_label_table(models[0].agreement, options))
         _print_confusions(console, models[0].agreement)
 
 
