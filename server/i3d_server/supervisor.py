@@ -8,7 +8,7 @@ parent), and when it is itself told to by SIGTERM. Then it kills what is left of
 (Triton's stubs) and removes their shared memory, which a Triton that is killed leaves in
 /dev/shm; if the launcher is gone, also the folders that it would have removed. If this process is
 killed, the kernel kills Triton (PR_SET_PDEATHSIG), and its stubs, which watch their parent, end
-by themselves.
+by themselves (those of ``openvino_cpu`` also where nobody waits for a dead Triton).
 
 It also ends Triton when one of the stubs dies (out of memory, a crash): Triton never starts
 another one, goes on saying that the model is ready, and fails every request (measured, 2.51).

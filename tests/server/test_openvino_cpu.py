@@ -211,6 +211,45 @@ def test_what_is_cancelled_keeps_no_other_request_waiting(tmp_path: Path) -> Non
     assert beside < 1.2 * alone, (beside, alone)
 
 
+NOBODY_WAITS = r"""
+import ctypes, os, signal, sys, time
+from pathlib import Path
+from i3d_server.launcher import serving
+
+def alive():
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (folder / "stat").exists():
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == supervisor and state != "Z":
+                yield folder.name
+
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # orphans become this process's, which never waits
+with serving(Path(sys.argv[1])) as served:
+    supervisor = served.triton.process.pid
+    command = Path(f"/proc/{supervisor}/cmdline").read_text().split("\0")
+    prefix = command[command.index("--shm-prefix") + 1]
+    os.kill(supervisor, signal.SIGKILL)
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends and (list(alive()) or list(Path("/dev/shm").glob(prefix + "*"))):
+        time.sleep(0.1)
+    print(len(list(alive())), len(list(Path("/dev/shm").glob(prefix + "*"))))
+    for process in alive():
+        os.kill(int(process), signal.SIGKILL)
+"""
+
+
+def test_nothing_is_left_where_nobody_waits_for_a_dead_triton(tiny_repository: Path) -> None:
+    """As where the first process of a container does not."""
+    done = subprocess.run(
+        [sys.executable, "-c", NOBODY_WAITS, str(tiny_repository)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["0", "0"]
+
+
 def test_the_backend_keeps_openvino_from_reporting(tmp_path: Path) -> None:
     """It would from a forked process, which can hang, and with it the start of Triton."""
     code = (

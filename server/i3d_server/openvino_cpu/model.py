@@ -25,6 +25,8 @@ import json
 import math
 import os
 import queue
+import select
+import signal
 import sys
 import threading
 from collections import Counter
@@ -65,6 +67,7 @@ class TritonPythonModel:
             TritonModelException: the files are not what OpenVINO reads, or it would execute FP32
                 at a lower precision.
         """
+        end_with(os.getppid())
         config = json.loads(args["model_config"])
         asked = config["parameters"]["execution_precision"]["string_value"]
         folder = (Path(args["model_repository"]) / args["model_version"]).resolve()
@@ -97,6 +100,27 @@ class TritonPythonModel:
     def finalize(self) -> None:
         """Let what was started be answered."""
         self._places.close()
+
+
+def end_with(triton: int) -> None:
+    """Have this process, Triton's stub, killed as soon as Triton is dead.
+
+    The stub itself looks whether there is a process of Triton's number. There is one until somebody
+    waits for it, and where the first process of a container does not, for ever.
+    """
+    try:
+        ended = os.pidfd_open(triton)
+    except OSError:  # before Linux 5.3
+        return
+
+    def wait() -> None:
+        select.select([ended], [], [])
+        for argument in Path("/proc/self/cmdline").read_text().split("\0"):
+            if argument and "/" not in argument:  # one of them names its shared memory
+                Path("/dev/shm", argument).unlink(missing_ok=True)  # noqa: S108
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Places:
