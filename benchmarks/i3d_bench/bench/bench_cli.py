@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 
-class _Numbers(click.ParamType):
+class _Numbers(click.ParamType[tuple[int, ...]]):
     """Whole numbers above 0, such as ``1,2,4``."""
 
     name = "numbers"
@@ -138,4 +138,69 @@ def bench(
     Answers are compared before anything is timed. All figures are in bench.json; tables and
     pictures are made from it.
     """
-    raise click.ClickException("not built yet")
+    from i3d_bench.bench.measure import measure, read_bench
+    from i3d_bench.bench.options import BENCH_FILE, PIPELINES, BenchOptions
+    from i3d_bench.bench.plan import default_cores
+    from i3d_bench.bench.prices import price_entry
+    from i3d_client.access import find_access
+    from i3d_client.durable import complete_file
+    from i3d_client.options import usable_cores
+
+    _require_one_source(videos, made_from)
+    if embedded and (server or credentials):
+        raise click.UsageError(
+            "--embedded starts a server of its own: leave --server and --credentials out"
+        )
+    if made_from is not None:
+        read_bench(made_from)
+        out.mkdir(parents=True, exist_ok=True)
+        if made_from.resolve() != (out / BENCH_FILE).resolve():
+            with complete_file(out / BENCH_FILE) as file:
+                file.write(made_from.read_bytes())
+        _write_pages(out)
+        return
+    options = BenchOptions(
+        videos=videos,
+        access=None if embedded else find_access(server=server, credentials=credentials),
+        repository=repository,
+        cores=cores or default_cores(usable_cores()),
+        precisions=precisions,
+        model_base=model_base,
+        pipelines=tuple(name for name in PIPELINES if not pipelines or name in pipelines),
+        batch=batch,
+        repeats=repeat,
+        windows=windows,
+        seconds=seconds,
+        timelines=timelines,
+        price=price_entry(per_device_hour=price, prices=prices),
+    )
+    document = measure(options, out=out, say=_say)
+    _say(f"written: {out / BENCH_FILE}")
+    _write_pages(out)
+    for one in document["not_timed"]:
+        _say(
+            f"not timed: {one['pipeline']} {one['precision']}, {one['cores']} cores, "
+            f"{one['video']}: {one['reason']}"
+        )
+    sys.exit(1 if document["not_timed"] else 0)
+
+
+def _require_one_source(videos: tuple[Path, ...], made_from: Path | None) -> None:
+    if bool(videos) == (made_from is not None):
+        raise click.UsageError("expected VIDEOS to measure with, or --from BENCH.JSON")
+
+
+def _write_pages(out: Path) -> None:
+    """Make what follows from bench.json."""
+    try:
+        from i3d_bench.bench.pages import write_pages
+    except ModuleNotFoundError as error:
+        if error.name != "i3d_bench.bench.pages":
+            raise
+        _say("figures and table are not made: this installation has no i3d_bench.bench.pages")
+        return
+    write_pages(out)
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)

@@ -1,0 +1,167 @@
+"""``i3d bench``, from its options to bench.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from i3d_bench.bench import tensorflow
+from i3d_bench.bench.bench_server import BenchServer, bench_server
+from i3d_bench.bench.errors import BenchError, PipelineError
+from i3d_bench.bench.facts import bench_facts
+from i3d_bench.bench.options import BENCH_FILE, BenchOptions, Pipeline
+from i3d_bench.bench.plan import Configuration
+from i3d_bench.bench.rounds import Rounds
+from i3d_bench.bench.runner import Runner
+from i3d_bench.bench.subject import Subject, take_subject, video_facts
+from i3d_bench.bench.traced import trace_runs
+from i3d_client.durable import complete_file
+from i3d_client.errors import I3dError
+from i3d_client.options import usable_cores
+
+BENCH_VERSION = 1
+Say = Callable[[str], None]
+_PROBED_BATCHES = 2
+
+
+def measure(options: BenchOptions, *, out: Path, say: Say) -> dict[str, Any]:
+    """Measure, write ``bench.json`` and the timelines into ``out``, and return bench.json.
+
+    Raises:
+        BenchError: what is asked cannot be measured on this machine or server.
+        I3dError: a video or the server cannot be used.
+    """
+    _require_possible(options)
+    facts = bench_facts()
+    if facts["busy_warning"]:
+        say(f"warning: {facts['busy_warning']}")
+    out.mkdir(parents=True, exist_ok=True)
+    with bench_server(options) as server:
+        pipelines, variables, left_out = _what_can_run(options.pipelines, server)
+        for reason in left_out:
+            say(f"left out: {reason}")
+        with Runner(
+            server.access, server.models, batch=options.batch, variables=variables
+        ) as runner:
+            subjects = _subjects(options, server, runner)
+            rounds = Rounds(
+                options=options, server=server, runner=runner, subjects=subjects, say=say
+            )
+            rounds.verify(pipelines)
+            rounds.time()
+            timelines = trace_runs(rounds, out=out) if options.timelines else []
+        document = {
+            "bench_version": BENCH_VERSION,
+            "simulated": server.simulated,
+            "machine": facts,
+            "server": _server_facts(server),
+            "videos": [video_facts(video) for video in options.videos],
+            "contract": json.loads(server.contract.to_json()),
+            "model_base": server.base,
+            "precisions": list(server.models),
+            "batch_wanted": options.batch,
+            "repeats": options.repeats,
+            "cores": list(options.cores),
+            "agreement": rounds.verification.agreement(),
+            "runs": rounds.runs(),
+            "bounds": rounds.bounds(),
+            "timelines": timelines,
+            "left_out": left_out,
+            "not_timed": rounds.not_timed(),
+            "price": options.price,
+        }
+    with complete_file(out / BENCH_FILE) as file:
+        file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return document
+
+
+def _require_possible(options: BenchOptions) -> None:
+    usable = usable_cores()
+    if not options.cores or max(options.cores) > usable:
+        raise BenchError(
+            f"--cores: expected numbers up to {usable}, the usable cores, got "
+            f"{','.join(map(str, options.cores)) or 'none'}"
+        )
+    names = [video.name for video in options.videos]
+    if not names or len(set(names)) < len(names):
+        raise BenchError(f"expected videos with names that differ, got {names or 'none'}")
+
+
+def _what_can_run(
+    wanted: Sequence[Pipeline], server: BenchServer
+) -> tuple[list[Pipeline], Path | None, list[str]]:
+    """Return the pipelines that can be run, TensorFlow's variables, and what is left out."""
+    in_tensorflow = [name for name in wanted if name.startswith(tensorflow.PREFIX)]
+    if not in_tensorflow:
+        return list(wanted), None, []
+    served = server.models.get(tensorflow.PRECISION)
+    try:
+        if served is None:
+            raise LookupError(f"no {tensorflow.PRECISION} model is measured to compare them with")
+        variables = tensorflow.find_variables(served.model, served.contract)
+    except LookupError as reason:
+        rest = [name for name in wanted if name not in in_tensorflow]
+        return rest, None, [f"{', '.join(in_tensorflow)}: {reason}"]
+    return list(wanted), variables, []
+
+
+def _subjects(options: BenchOptions, server: BenchServer, runner: Runner) -> list[Subject]:
+    """Take of each video the windows that were asked for, or that take about so long."""
+    contract = server.contract
+    if options.windows is not None:
+        return [take_subject(video, contract, windows=options.windows) for video in options.videos]
+    batch = runner.batch_segments * contract.windows_per_segment
+    few = [
+        take_subject(video, contract, windows=_PROBED_BATCHES * batch) for video in options.videos
+    ]
+    subjects = []
+    for place, video in enumerate(options.videos):
+        window_s = max(_probe(runner, precision, few, place) for precision in server.models)
+        batches = max(1, int(options.seconds / window_s / batch))
+        subjects.append(take_subject(video, contract, windows=batches * batch))
+    return subjects
+
+
+def _probe(runner: Runner, precision: str, few: Sequence[Subject], place: int) -> float:
+    """Return about how many seconds a window takes; the second time counts."""
+    probe = Configuration("synchronous", precision, usable_cores(), place)
+    try:
+        runner.run(probe, few)
+        return runner.run(probe, few).seconds / few[place].windows
+    except PipelineError as error:
+        raise BenchError(
+            f"{few[place].video.name}, {precision}: the synchronous pipeline, which all others "
+            f"are compared with, fails: {error}"
+        ) from error
+
+
+def _server_facts(server: BenchServer) -> dict[str, Any]:
+    return {
+        "address": server.access.server,
+        "embedded": server.embedded,
+        "cores": usable_cores() if server.embedded else None,
+        "version": server.view.version(),
+        "max_batch_size": {
+            precision: served.max_batch_segments for precision, served in server.models.items()
+        },
+        "engines": {precision: one.model.engine for precision, one in server.models.items()},
+        "could_not_see": list(server.view.could_not_see),
+    }
+
+
+def read_bench(path: Path) -> dict[str, Any]:
+    """Read a bench.json.
+
+    Raises:
+        I3dError: it is none, or of another version.
+    """
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+        version = document.get("bench_version")
+    except (OSError, ValueError, AttributeError) as error:
+        raise I3dError(f"{path}: expected what `i3d bench` wrote: {error}") from error
+    if version != BENCH_VERSION:
+        raise I3dError(f"{path}: bench_version: expected {BENCH_VERSION}, got {version!r}")
+    return document
