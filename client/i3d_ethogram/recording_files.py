@@ -22,6 +22,8 @@ from i3d_ethogram.bouts_table import BOUTS_FILE, write_bouts
 from i3d_ethogram.deepethogram_csv import deepethogram_files, write_deepethogram
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.hours import HOURS_FILE, write_hours
+from i3d_ethogram.metadata import NO_METADATA, RecordingMetadata
+from i3d_ethogram.nwb_file import NWB_FILE, write_nwb
 from i3d_ethogram.overlay import OVERLAY_FILE, write_overlay
 from i3d_ethogram.parquet_file import PARQUET_FILE, write_parquet
 from i3d_ethogram.picture import PNG_FILE, SVG_FILE, write_pictures
@@ -31,6 +33,8 @@ REPORT_FILE = "report.json"
 TABLES = ("bouts", "hours", "boris")
 PICTURES = "pictures"
 OVERLAY = "overlay"
+_ANEW = frozenset({OVERLAY, "nwb"})
+"""What also depends on options that report.json does not have."""
 
 Files = dict[str, int]
 """Names of files, and their sizes in bytes."""
@@ -43,17 +47,19 @@ class Wanted:
     Attributes:
         kinds: of ``TABLES``, ``pictures``, ``overlay`` and the formats of ``i3d report``.
         videos: folder in which to look for videos that have moved.
+        metadata: of the recordings.
         overlay_start_s, overlay_stop_s: of the overlay, frames shown in this time alone.
     """
 
     kinds: tuple[str, ...]
     videos: Path | None = None
+    metadata: RecordingMetadata = NO_METADATA
     overlay_start_s: float | None = None
     overlay_stop_s: float | None = None
 
 
 def write_recording(folder: Path, ethogram: Ethogram, wanted: Wanted) -> None:
-    """Write what is not there yet; an overlay always.
+    """Write what is not there yet; an overlay and NWB always.
 
     Args:
         folder: the recording's.
@@ -71,8 +77,8 @@ def write_recording(folder: Path, ethogram: Ethogram, wanted: Wanted) -> None:
         "recorded_at": ethogram.recorded_at and ethogram.recorded_at.isoformat(),
     }
     written, stale = _written_before(folder, made_of)
-    if OVERLAY in wanted.kinds:
-        written.pop(OVERLAY, None)
+    for kind in _ANEW.intersection(wanted.kinds):
+        written.pop(kind, None)
     missing = [kind for kind in dict.fromkeys([*wanted.kinds, *stale]) if kind not in written]
     if not missing:
         return
@@ -138,6 +144,12 @@ def _parquet(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]
     return [PARQUET_FILE]
 
 
+def _nwb(folder: Path, ethogram: Ethogram, wanted: Wanted) -> Sequence[str]:
+    animal = wanted.metadata.of(ethogram.name)
+    write_nwb(folder, ethogram, open_scores(folder), animal=animal)
+    return [NWB_FILE]
+
+
 def _deepethogram(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
     write_deepethogram(folder, ethogram)
     return deepethogram_files(ethogram)
@@ -166,6 +178,7 @@ _WRITERS: dict[str, _Writer] = {
     "boris": _boris,
     PICTURES: _pictures,
     "parquet": _parquet,
+    "nwb": _nwb,
     "deepethogram": _deepethogram,
     "boris-project": _boris_project,
     OVERLAY: _overlay,

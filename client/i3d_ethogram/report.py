@@ -119,6 +119,7 @@ def write_reports(
             *([OVERLAY] if options.overlay else []),
         ),
         videos=options.videos,
+        metadata=metadata,
         overlay_start_s=options.overlay_start_s,
         overlay_stop_s=options.overlay_stop_s,
     )
