@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from i3d_server.doctor_check import Check
@@ -14,6 +16,13 @@ _GRAPH = Path("1/model.onnx")
 _GROUP, _EVERYONE = stat.S_IRWXG, stat.S_IRWXO
 # The gateway reads the key of its certificate through its group.
 _SERVER_KEY = ("gateway", "server.key")
+_RENEWED = {
+    "authority/ca.crt": (
+        timedelta(days=60),
+        "begin anew in another folder (LABS_FOLDER), with new certificates for all labs",
+    ),
+    "gateway/server.crt": (timedelta(days=30), "i3d labs list renews it"),
+}
 
 
 def file_checks(settings: StackSettings) -> Iterator[Check]:
@@ -82,8 +91,26 @@ def _labs(folder: Path) -> Check:
         )
     if not certificate_authority:
         return Check(name=name, status="ok", says=f"{folder}: certificates come with the start")
+    for file, (within, advice) in _RENEWED.items():
+        if expires := _expires(folder / file, within=within):
+            says = f"{folder / file} expires on {expires:%Y-%m-%d}"
+            return Check(name=name, status="warning", says=says, advice=advice)
     number = sum(1 for _ in folder.glob("*/client.key"))
     return Check(name=name, status="ok", says=f"{number} in {folder}, keys for their owner alone")
+
+
+def _expires(certificate: Path, *, within: timedelta) -> datetime | None:
+    """Return when a certificate expires, if it is soon."""
+    if find_spec("cryptography") is None:
+        return None
+    from cryptography import x509
+
+    try:
+        read = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError):  # `i3d labs` says it
+        return None
+    soon = read.not_valid_after_utc < datetime.now(UTC) + within
+    return read.not_valid_after_utc if soon else None
 
 
 def _forbidden(key: Path) -> int:

@@ -12,16 +12,19 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from tests.server.tiny_network import write_tiny_model
 
+from i3d_server.certificate_authority import AUTHORITY_DAYS, certificate_pem, new_authority
 from i3d_server.doctor import examine_host
 from i3d_server.doctor_check import Check
 from i3d_server.doctor_cli import doctor
 from i3d_server.doctor_settings import StackSettings, read_settings
+from i3d_server.labs import init_labs
 
 INSTALL = shutil.which("install")
 CHECKOUT = Path(__file__).parents[2]
@@ -336,6 +339,20 @@ def test_keys_that_others_can_read_are_a_problem(program: Program, stack: Path) 
     (stack / "labs" / "beta" / "client.key").chmod(0o600)
     (stack / "labs").chmod(0o777)
     assert "everyone may write" in examined(stack)["labs"].says
+
+
+def test_certificates_that_soon_expire_are_said(stack: Path) -> None:
+    labs = stack / "labs"
+    init_labs(labs=labs)
+    assert examined(stack)["labs"].status == "ok"
+    (labs / "gateway" / "server.crt").unlink()
+    init_labs(labs=labs, days=29)
+    found = examined(stack)["labs"]
+    assert (found.status, "server.crt expires on" in found.says) == ("warning", True)
+    old = new_authority(now=datetime.now(UTC) - timedelta(days=AUTHORITY_DAYS - 59))
+    (labs / "authority" / "ca.crt").write_bytes(certificate_pem(old.certificate))
+    found = examined(stack)["labs"]
+    assert (found.status, "ca.crt expires on" in found.says) == ("warning", True)
 
 
 def test_memory_below_the_limit_of_triton(program: Program, stack: Path) -> None:
