@@ -12,6 +12,7 @@ from i3d_bench.bench.capacity import Rates, Reading
 from i3d_bench.bench.capacity_fairness import check_fairness
 from i3d_bench.bench.capacity_labs import share_of_labs
 from i3d_bench.bench.capacity_simulation import Demand, Got, simulate
+from i3d_bench.fairness import RUNS
 from i3d_client.errors import ResultError
 from i3d_export.profiles import load_profile
 
@@ -103,17 +104,44 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 def test_shares_at_the_real_gateway_are_those_that_were_measured() -> None:
     check = check_fairness(FAIRNESS)
-    for setting in ("capped", "uncapped"):
-        measured, simulated = check.b_share[setting]
-        assert simulated == pytest.approx(measured, abs=0.04)
-    assert len(check.rows) == 8
-    for row in check.rows:
+    assert check.b_share.keys() == RUNS.keys()
+    # Where A gives up its requests, its times and the batches' are in step, in the simulation only.
+    allowed = {"capped": 0.04, "uncapped": 0.04, "cancelling": 0.15, "cancelling_batches_of_8": 0.1}
+    for setting, (measured, simulated) in check.b_share.items():
+        assert simulated == pytest.approx(measured, abs=allowed[setting])
+    plain = [row for row in check.rows if "cancelling" not in row.setting]
+    assert len(plain) == 8
+    for row in plain:
         assert row.answered_per_s == pytest.approx(row.measured["answered_per_s"], rel=0.08)
         assert row.median_seconds_to_answer == pytest.approx(
             row.measured["median_seconds_to_answer"], rel=0.08
         )
     (beside,) = (row for row in check.rows if (row.setting, row.run) == ("capped", "a_beside_b"))
     assert beside.refused_per_s == pytest.approx(beside.measured["refused_per_s"], rel=0.2)
+    for row in check.rows:
+        given_up = row.measured["given_up_per_s"]
+        assert row.given_up_per_s == pytest.approx(given_up, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("max_batch", "instances", "share"), [(1, 1, 1), (2, 2, 1), (8, 1, 1 / 2), (8, 2, 1 / 3)]
+)
+def test_what_is_given_up_leaves_the_queue_and_not_a_batch(
+    max_batch: int, instances: int, share: float
+) -> None:
+    impatient, patient = simulate(
+        [Demand(name="a", in_flight=8, patience_s=3), Demand(name="b", in_flight=8)],
+        request_s=1,
+        max_batch=max_batch,
+        instances=instances,
+        counted_s=2400,
+        warm_up_s=100,
+    )
+    # A's requests are all too late. Small batches hold none of them; of each large one of B's there
+    # are as many large ones of A's as instances.
+    assert impatient.answered == 0
+    assert impatient.given_up == pytest.approx(8 * 2400 / 3, rel=0.01)
+    assert patient.answered_per_s == pytest.approx(share, rel=0.01)
 
 
 def test_a_file_that_is_no_fairness_json_is_named(tmp_path: Path) -> None:
@@ -137,6 +165,7 @@ def test_caps_keep_a_greedy_lab_to_its_share() -> None:
             cap=8,
             precisions=["int8"],
             rates=rates,
+            max_batch={"int8": 8},
             contract=load_profile("kinetics400").contract,
         )
     )
@@ -159,5 +188,13 @@ def test_a_single_lab_has_nobody_to_share_with() -> None:
     )
     contract = load_profile("kinetics400").contract
     assert not list(
-        share_of_labs(labs=1, cores=4, cap=8, precisions=["int8"], rates=rates, contract=contract)
+        share_of_labs(
+            labs=1,
+            cores=4,
+            cap=8,
+            precisions=["int8"],
+            rates=rates,
+            max_batch={},
+            contract=contract,
+        )
     )

@@ -52,6 +52,7 @@ class Bench:
 
     Attributes:
         fps: of the videos, frames over seconds.
+        max_batch: requests that the server takes at a time, by precision.
         shared_cores: of the machine, where it is client and device in one; else None.
         price: as in the file, with ``per_device_hour`` and ``currency``; None if it has none.
         notes: what a reader must know before any figure.
@@ -61,6 +62,7 @@ class Bench:
     simulated: bool
     contract: ModelContract
     fps: float
+    max_batch: dict[str, int]
     shared_cores: int | None
     runs: tuple[Run, ...]
     bounds: tuple[Bound, ...]
@@ -98,6 +100,10 @@ def _bench(document: Mapping[str, Any], *, name: str) -> Bench:
         simulated=bool(document["simulated"]),
         contract=_contract(document["contract"]),
         fps=sum(v["num_frames"] for v in videos) / sum(v["seconds"] for v in videos),
+        max_batch={
+            str(precision): int(size)
+            for precision, size in document["server"]["max_batch_size"].items()
+        },
         shared_cores=_shared_cores(document),
         runs=tuple(_run(run) for run in document["runs"]),
         bounds=tuple(_bound(bound) for bound in document["bounds"]),

@@ -2,9 +2,9 @@
 
     python -m i3d_bench.bench.capacity_fairness benchmarks/results/fairness.json
 
-Taken from the file are the device's time and what the labs wanted. How soon lab A asks again after
-a refusal is taken from its run alone, with caps, so that row's refusals are no prediction; its
-refusals beside B are.
+Taken from the file are the device's time and what the labs wanted; from ``i3d_bench.fairness``, the
+batches and when lab A gives up. How soon A asks again after a refusal is taken from its run alone,
+with caps, so that row's refusals are no prediction; its refusals beside B are.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from i3d_bench.bench.capacity_simulation import Demand, Got, simulate
+from i3d_bench.fairness import RUNS, Run
 from i3d_client.errors import ResultError
+from i3d_export.profiles import load_profile
+from i3d_export.triton_config import max_batch_size
 
-MAX_BATCH = 2  # of the simulated accelerator in i3d_bench.fairness
+_INSTANCES = 2  # of the simulated accelerator
 _COUNTED_S = 120.0
 _WARM_UP_S = 10.0
-RUNS = ("a_alone", "b_alone", "a_beside_b", "b_beside_a")
+_LABS = {"a_alone": ("a",), "b_alone": ("b",), "b_beside_a": ("a", "b")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class FairnessRow:
     """One lab in one run, measured and simulated.
 
     Attributes:
-        setting: ``capped`` or ``uncapped``.
+        setting: as the runs of ``i3d_bench.fairness`` are called.
         run: which lab, and beside whom.
         measured: as in fairness.json.
     """
@@ -40,12 +43,14 @@ class FairnessRow:
     measured: Mapping[str, float]
     answered_per_s: float
     refused_per_s: float
+    given_up_per_s: float
     median_seconds_to_answer: float
 
     @property
-    def error(self) -> float:
-        """Answers a second, simulated over measured, less 1."""
-        return self.answered_per_s / self.measured["answered_per_s"] - 1
+    def error(self) -> float | None:
+        """Answers a second, simulated over measured, less 1; None if there were none."""
+        measured = self.measured["answered_per_s"]
+        return self.answered_per_s / measured - 1 if measured else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +69,14 @@ def check_fairness(path: Path) -> FairnessCheck:
     """
     try:
         document = json.loads(path.read_text())
-        rows = tuple(row for name in ("capped", "uncapped") for row in _rows(document, name))
+        runs = {name: run for name, run in RUNS.items() if name in document}
+        rows = tuple(row for name, run in runs.items() for row in _rows(document, name, run))
         shares = {
             name: (float(document[name]["b_beside_a_over_alone"]), _share(rows, name))
-            for name in ("capped", "uncapped")
+            for name in runs
         }
+        if not runs:
+            raise KeyError(*RUNS)
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -78,39 +86,46 @@ def check_fairness(path: Path) -> FairnessCheck:
     return FairnessCheck(rows=rows, b_share=shares)
 
 
-def _rows(document: Mapping[str, Any], setting: str) -> Iterator[FairnessRow]:
+def _rows(document: Mapping[str, Any], setting: str, run: Run) -> Iterator[FairnessRow]:
     measured = document[setting]
-    cap = int(document["cap"])
     alone = document["capped"]["a_alone"]
-    retry_s = (alone["in_flight_wanted"] - cap) / alone["refused_per_s"]
+    demands = {
+        "a": Demand(
+            name="a",
+            in_flight=int(measured["a_beside_b"]["in_flight_wanted"]),
+            cap=run.cap,
+            retry_s=(alone["in_flight_wanted"] - int(document["cap"])) / alone["refused_per_s"],
+            patience_s=run.a_patience_s,
+        ),
+        "b": Demand(
+            name="b", in_flight=int(measured["b_beside_a"]["in_flight_wanted"]), cap=run.cap
+        ),
+    }
+    for name, labs in _LABS.items():
+        if name in measured:
+            got = simulate(
+                [demands[lab] for lab in labs],
+                request_s=1 / document["device_answers_per_s"],
+                max_batch=max_batch_size(load_profile(run.queue_of).contract),
+                instances=_INSTANCES,
+                counted_s=_COUNTED_S,
+                warm_up_s=_WARM_UP_S,
+            )
+            names = (name,) if len(labs) == 1 else ("a_beside_b", "b_beside_a")
+            for one, lab in zip(names, got, strict=True):
+                yield _row(setting, one, measured[one], lab)
 
-    def demand(lab: str) -> Demand:
-        wanted = int(measured[f"{lab}_alone"]["in_flight_wanted"])
-        return Demand(
-            name=lab,
-            in_flight=wanted,
-            cap=cap if setting == "capped" else None,
-            retry_s=retry_s,
-        )
 
-    def run(*labs: str) -> list[Got]:
-        return simulate(
-            [demand(lab) for lab in labs],
-            request_s=1 / document["device_answers_per_s"],
-            max_batch=MAX_BATCH,
-            counted_s=_COUNTED_S,
-            warm_up_s=_WARM_UP_S,
-        )
-
-    for name, got in zip(RUNS, [*run("a"), *run("b"), *run("a", "b")], strict=True):
-        yield FairnessRow(
-            setting=setting,
-            run=name,
-            measured=measured[name],
-            answered_per_s=got.answered_per_s,
-            refused_per_s=got.refused_per_s,
-            median_seconds_to_answer=got.median_answer_s,
-        )
+def _row(setting: str, run: str, measured: Mapping[str, float], got: Got) -> FairnessRow:
+    return FairnessRow(
+        setting=setting,
+        run=run,
+        measured=measured,
+        answered_per_s=got.answered_per_s,
+        refused_per_s=got.refused_per_s,
+        given_up_per_s=got.given_up / got.counted_s,
+        median_seconds_to_answer=got.median_answer_s,
+    )
 
 
 def _share(rows: tuple[FairnessRow, ...], setting: str) -> float:

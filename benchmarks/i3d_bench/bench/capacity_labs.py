@@ -6,7 +6,7 @@ times as much in flight) with the gateway's caps; and the same without caps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from i3d_bench.bench.capacity import Rates
@@ -15,6 +15,7 @@ from i3d_client.contract import ModelContract
 
 GREED = 4
 _IN_FLIGHT_A_CORE = 2  # i3d classify's default, with a worker a core
+_INSTANCES = 2  # of a model, as it is exported for a GPU
 _REQUESTS_COUNTED = 20_000
 _REQUESTS_BEFORE = 2_000
 
@@ -49,6 +50,7 @@ def share_of_labs(
     cap: int,
     precisions: Sequence[str],
     rates: Rates,
+    max_batch: Mapping[str, int],
     contract: ModelContract,
 ) -> Iterator[LabRow]:
     """Simulate each precision; nothing for a single lab."""
@@ -76,6 +78,8 @@ def share_of_labs(
             got = simulate(
                 demands,
                 request_s=request_s,
+                max_batch=max_batch.get(precision, 1),
+                instances=_INSTANCES,
                 counted_s=_REQUESTS_COUNTED * request_s,
                 warm_up_s=_REQUESTS_BEFORE * request_s,
             )

@@ -96,6 +96,7 @@ def make_report(
                 cap=cap,
                 precisions=tuple(planned.cores_to_fill),
                 rates=rates,
+                max_batch=bench.max_batch,
                 contract=bench.contract,
             )
         ),

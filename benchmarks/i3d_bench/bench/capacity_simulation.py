@@ -2,9 +2,10 @@
 
 What is modelled is what decides both: a client reads segments one after another, keeps so many
 requests in flight and reads a few ahead; the gateway refuses a lab's requests past its cap, and
-they are asked again a moment later; Triton has one queue, first in first out; the device takes up
-to a batch of it at a time, and a set time for each request. Not modelled: the time of the network,
-and priorities.
+they are asked again a moment later; Triton has one queue, first in first out; each of the model's
+instances takes up to a batch of it, as soon as it has none; the device computes one batch at a
+time, and a set time for each request. A request that is given up leaves the queue, but not a batch.
+Not modelled: the time of the network, delays of the batcher, and priorities.
 
 Nothing here is measured. ``capacity_fairness`` compares it with what was.
 """
@@ -35,6 +36,7 @@ class Demand:
         cap: requests that the gateway lets it have at a time; None for no cap.
         read_s: that its client takes to read a segment, with all its cores; 0 for from memory.
         retry_s: from a refusal to the next attempt, about.
+        patience_s: after which it gives up a request, and asks again at once; None for never.
         poisson_per_s: None for a client as above. Else requests come at this rate by chance,
             whatever is in flight, which is what queueing theory has formulas for.
     """
@@ -44,6 +46,7 @@ class Demand:
     cap: int | None = None
     read_s: float = 0.0
     retry_s: float = 0.05
+    patience_s: float | None = None
     poisson_per_s: float | None = None
 
 
@@ -52,7 +55,7 @@ class Got:
     """What a lab got while it was counted.
 
     Attributes:
-        answered, refused: requests.
+        answered, refused, given_up: requests.
         queued_s: of each answered request, from the gateway to the device.
         answer_s: of each answered request, from the gateway to its answer; refusals before that are
             not in it.
@@ -62,6 +65,7 @@ class Got:
     counted_s: float
     answered: int = 0
     refused: int = 0
+    given_up: int = 0
     queued_s: list[float] = field(default_factory=list)
     answer_s: list[float] = field(default_factory=list)
 
@@ -91,6 +95,7 @@ def simulate(
     *,
     request_s: float,
     max_batch: int = 1,
+    instances: int = 1,
     counted_s: float,
     warm_up_s: float = 0.0,
     seed: int = 0,
@@ -100,7 +105,8 @@ def simulate(
     Args:
         demands: one a lab.
         request_s: that the device takes for a request; a batch takes its requests times this.
-        max_batch: requests that the device takes at a time.
+        max_batch: requests that an instance takes at a time.
+        instances: of the model, on the one device.
         counted_s: for which it is counted what they get.
         warm_up_s: before that.
         seed: of what happens by chance.
@@ -112,6 +118,7 @@ def simulate(
         demands,
         request_s=request_s,
         max_batch=max_batch,
+        instances=instances,
         random_=random.Random(seed),  # noqa: S311
     )
     return simulation.run(warm_up_s=warm_up_s, counted_s=counted_s)
@@ -140,11 +147,18 @@ class _Request:
     lab: _Lab
     admitted_at: float = 0.0
     begun_at: float = 0.0
+    ended: bool = False
 
 
 class _Simulation:
     def __init__(
-        self, demands: Sequence[Demand], *, request_s: float, max_batch: int, random_: random.Random
+        self,
+        demands: Sequence[Demand],
+        *,
+        request_s: float,
+        max_batch: int,
+        instances: int,
+        random_: random.Random,
     ) -> None:
         self._labs = [
             _Lab(demand=demand, got=Got(name=demand.name, counted_s=0.0)) for demand in demands
@@ -156,7 +170,9 @@ class _Simulation:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._queue: deque[_Request] = deque()
-        self._device_free = True
+        self._free_instances = instances
+        self._taken: deque[list[_Request]] = deque()  # batches; the device is at the first
+        self._computing = False
 
     def run(self, *, warm_up_s: float, counted_s: float) -> list[Got]:
         """Run to the end of both times."""
@@ -205,37 +221,58 @@ class _Simulation:
         self._go_on(lab)
 
     def _ask(self, request: _Request) -> None:
-        lab = request.lab
-        if lab.demand.cap is not None and lab.admitted >= lab.demand.cap:
+        lab, demand = request.lab, request.lab.demand
+        if demand.cap is not None and lab.admitted >= demand.cap:
             lab.got.refused += 1
-            retry_s = lab.demand.retry_s * self._random.uniform(1 - _JITTER, 1 + _JITTER)
+            retry_s = demand.retry_s * self._random.uniform(1 - _JITTER, 1 + _JITTER)
             self._after(retry_s, partial(self._ask, request))
             return
         lab.admitted += 1
         request.admitted_at = self._now
         self._queue.append(request)
-        if self._device_free:
-            self._begin()
+        if demand.patience_s is not None:
+            self._after(demand.patience_s, partial(self._give_up, request))
+        self._take()
 
-    def _begin(self) -> None:
-        batch = [self._queue.popleft() for _ in range(min(self._max_batch, len(self._queue)))]
-        self._device_free = not batch
-        if batch:
-            for request in batch:
+    def _give_up(self, request: _Request) -> None:
+        if request.ended:
+            return
+        request.ended = True
+        request.lab.admitted -= 1
+        request.lab.got.given_up += 1
+        self._ask(_Request(lab=request.lab))
+
+    def _take(self) -> None:
+        """Let instances that have nothing take a batch, and the device begin with the first."""
+        while self._free_instances:
+            batch: list[_Request] = []
+            while self._queue and len(batch) < self._max_batch:
+                request = self._queue.popleft()
+                if not request.ended:
+                    batch.append(request)
+            if not batch:
+                break
+            self._free_instances -= 1
+            self._taken.append(batch)
+        if self._taken and not self._computing:
+            self._computing = True
+            for request in self._taken[0]:
                 request.begun_at = self._now
-            self._after(len(batch) * self._request_s, partial(self._answer, batch))
+            self._after(len(self._taken[0]) * self._request_s, self._answer)
 
-    def _answer(self, batch: Sequence[_Request]) -> None:
-        for request in batch:
+    def _answer(self) -> None:
+        answered = [request for request in self._taken.popleft() if not request.ended]
+        self._computing = False
+        self._free_instances += 1
+        for request in answered:
+            request.ended = True
             lab, got = request.lab, request.lab.got
             lab.admitted -= 1
             lab.asked -= 1
             got.answered += 1
             got.queued_s.append(request.begun_at - request.admitted_at)
             got.answer_s.append(self._now - request.admitted_at)
-        self._begin()
-        for request in batch:
+        self._take()
+        for request in answered:
             if request.lab.demand.poisson_per_s is None:
                 self._go_on(request.lab)
-        if self._device_free:
-            self._begin()

@@ -124,19 +124,21 @@ def print_fairness(check: FairnessCheck, console: Console) -> None:
         "Two labs, measured (the accelerator SIMULATED, gateway and Triton real) and simulated",
         [
             *("case", "lab", "answers/s", "simulated", "error"),
-            *("answer s", "simulated", "refused/s", "simulated"),
+            *("answer s", "simulated", "refused/s", "simulated", "given up/s", "simulated"),
         ],
         (
             [
-                row.setting,
+                row.setting.replace("_", " "),
                 row.run.replace("_", " "),
                 f"{row.measured['answered_per_s']:.2f}",
                 f"{row.answered_per_s:.2f}",
-                f"{row.error:+.1%}",
+                _signed(row.error),
                 f"{row.measured['median_seconds_to_answer']:.3f}",
                 f"{row.median_seconds_to_answer:.3f}",
                 f"{row.measured['refused_per_s']:.0f}",
                 f"{row.refused_per_s:.0f}",
+                f"{row.measured.get('given_up_per_s', 0):.0f}",
+                f"{row.given_up_per_s:.0f}",
             ]
             for row in check.rows
         ),
@@ -144,7 +146,7 @@ def print_fairness(check: FairnessCheck, console: Console) -> None:
     for setting, (measured, simulated) in check.b_share.items():
         _say(
             console,
-            f"{setting}: B beside A gets {measured:.3f} of what it gets alone, "
+            f"{setting.replace('_', ' ')}: B beside A gets {measured:.3f} of what it gets alone, "
             f"simulated {simulated:.3f}",
         )
 
