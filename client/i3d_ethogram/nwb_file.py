@@ -88,25 +88,31 @@ def write_nwb(
 def _file(ethogram: Ethogram) -> Any:
     from pynwb import NWBFile
 
-    model = ethogram.run["model"]
-    known = ethogram.recorded_at is not None
     scores_sha256 = ethogram.run["files"][SCORES_FILE]["sha256"]
     return NWBFile(
         session_description=(
             f"Behaviours in the video {printable(ethogram.name)}, labelled by the model "
-            f"{model['name']}. "
-            + (
-                "The session start is when the recording began."
-                if known
-                else "When the recording began is not known: the session start is when the video "
-                "was classified."
-            )
+            f"{ethogram.run['model']['name']}. {_what_the_start_is(ethogram)}"
         ),
         identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{ethogram.name!r} {scores_sha256}")),
         session_start_time=_session_start(ethogram),
         keywords=["behavior", "ethogram", "video"],
         was_generated_by=[["i3d-triton", version("i3d-triton")]],
     )
+
+
+def _what_the_start_is(ethogram: Ethogram) -> str:
+    if ethogram.recorded_at is None:
+        return (
+            "When the recording began is not known: the session start is when the video was "
+            "classified."
+        )
+    if ethogram.recorded_at.tzinfo is None:
+        return (
+            "The session start is when the recording began, taken to be in the time zone of the "
+            "machine that wrote this file."
+        )
+    return "The session start is when the recording began."
 
 
 def _session_start(ethogram: Ethogram) -> datetime:

@@ -63,8 +63,9 @@ class Planes:
     def write(self, mask: Mask, left: int, top: int, colour: str, *, right: int) -> None:
         """Write text with its upper left corner there, cut off at ``right``."""
         right = min(right, self.width)
-        mask = mask[: self.height - top, max(0, -left) : max(0, right - left)]
-        left = max(left, 0)
+        below = max(0, self.height - top)
+        mask = mask[max(0, -top) : below, max(0, -left) : max(0, right - left)]
+        left, top = max(left, 0), max(top, 0)
         if not mask.size:
             return
         rows, columns = mask.shape

@@ -184,12 +184,13 @@ def test_when_the_session_began_is_known_or_said_not_to_be(
     write_nwb(folder, known, open_scores(folder))
     with read(folder) as nwb:
         assert nwb.session_start_time == datetime(2026, 3, 4, 14, tzinfo=UTC)
-        assert "not known" not in nwb.session_description
+        assert nwb.session_description.endswith("start is when the recording began.")
         assert nwb.identifier == first
     here = replace(ethogram, recorded_at=datetime(2026, 3, 4, 19, 30))
     write_nwb(folder, here, open_scores(folder))
     with read(folder) as nwb:
         assert nwb.session_start_time == datetime(2026, 3, 4, 19, 30).astimezone()
+        assert "time zone of the machine" in nwb.session_description
 
 
 def test_a_recording_without_a_label_and_one_without_a_gap(tmp_path: Path) -> None:

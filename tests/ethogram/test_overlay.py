@@ -270,6 +270,17 @@ def test_other_pictures_and_odd_sides(
     assert middles == pytest.approx([10 * n for n in range(20)], abs=3)
 
 
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (320, 8), (16, 200), (640, 34)])
+def test_a_picture_that_is_too_small_for_text_is_drawn_on_all_the_same(
+    make_video: MakeVideo, classify: Classify, width: int, height: int
+) -> None:
+    grey = np.full((height, width, 3), 128, np.uint8)
+    path = make_video(20, rate=1, width=width, height=height, picture=lambda _n: grey)
+    frames = overlay(*classify(path))
+    assert {(frame.width, frame.height) for frame in frames} == {(width, height)}
+    assert len(frames) == 20
+
+
 def test_a_clock_and_labels_of_any_script(make_video: MakeVideo, classify: Classify) -> None:
     folder, ethogram = classify(make_video(20, name="a b\udce4.mp4", width=320, height=240))
     labels = ("$x^2$ größer", *ethogram.labels[1:])
