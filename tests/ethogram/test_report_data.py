@@ -140,7 +140,7 @@ def seconds(text: str) -> float:
 def test_several_recordings_add_up(tmp_path: Path) -> None:
     found = [
         make_ethogram(
-            random_bouts(1000, seed=seed),
+            [(Status.BEFORE_FIRST, 10), *random_bouts(990, seed=seed)],
             name=f"day{seed}.mp4",
             recorded_at=datetime(2026, 3, 3, 10) + timedelta(seconds=1000 * seed),
         )
@@ -162,6 +162,7 @@ def test_several_recordings_add_up(tmp_path: Path) -> None:
     # 10:00 and 11:00, though the third and the fourth recording are in both.
     hours = page.numbers("hours")
     assert [row[-1] for row in hours] == ["3600.0", "400.0"]
+    assert [row[-2] for row in hours] == ["40.0", "0.0"]
     assert [animal["name"] for animal in page.data["animals"]] == ["m<1>"]
     tracks = page.data["animals"][0]["tracks"]
     assert [track["at"] for track in tracks] == [1_000_000_000 * seed for seed in range(4)]
