@@ -275,7 +275,8 @@ def test_the_log_has_a_json_object_a_request(labs: Labs) -> None:
     lab = labs.add("lab-a")
 
     async def run() -> tuple[str, list[dict[str, object]]]:
-        async with gateway_to_upstream(labs) as (gateway, upstream):
+        # Two processes may write their lines in another order than they answered in.
+        async with gateway_to_upstream(labs, processes=1) as (gateway, upstream):
             upstream.released.set()
             await status_of(lab, gateway.address, request=LARGE)
             await status_of(lab, gateway.address, method=f"{SERVICE}TraceSetting")
