@@ -21,6 +21,7 @@ from i3d_client.printable import printable
 _DELIMITERS = "\t;,"
 _HEADER_WITHIN_ROWS = 500
 _FIELD_BYTES = 1 << 20
+_BYTES_AT_ONCE = 1 << 20
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -80,34 +81,62 @@ class Table:
     preamble: tuple[tuple[str, ...], ...]
 
 
-def decoded(content: bytes) -> tuple[str, str | None]:
-    """Return a file's text, and its encoding if it is not UTF-8.
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A file's bytes and the encoding that they are in.
+
+    It is decoded as it is read: a table with a row a frame of a day has hundreds of megabytes.
+
+    Attributes:
+        file: where it was read.
+        content: of the file.
+        encoding: that Python knows.
+        note: what the encoding is, if it had to be guessed.
+    """
+
+    file: Path
+    content: bytes
+    encoding: str
+    note: str | None = None
+
+    def open(self) -> io.TextIOWrapper:
+        """Return it as a stream of characters; those that are not of the encoding are replaced."""
+        stream = io.BytesIO(self.content)
+        return io.TextIOWrapper(stream, self.encoding, errors="replace", newline="")
+
+
+def text_of(content: bytes, file: Path) -> Text:
+    """Return a file's text.
 
     What is not UTF-8 and bears no mark is taken as Windows-1252, in which spreadsheets save CSV.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
-            return content.decode(encoding, errors="replace"), None
+            return Text(file=file, content=content, encoding=encoding)
+    check = codecs.getincrementaldecoder("utf-8")()
     try:
-        return content.decode("utf-8"), None
+        for start in range(0, len(content), _BYTES_AT_ONCE):
+            check.decode(content[start : start + _BYTES_AT_ONCE])
+        check.decode(b"", final=True)
     except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace"), "Windows-1252"
+        return Text(file=file, content=content, encoding="cp1252", note="Windows-1252")
+    return Text(file=file, content=content, encoding="utf-8")
 
 
-def find_table(text: str, file: Path, *, is_header: Callable[[Header], bool]) -> Table | None:
+def find_table(text: Text, *, is_header: Callable[[Header], bool]) -> Table | None:
     """Return the first table whose header, in lower case, ``is_header`` accepts; None without one.
 
     Raises:
         InputError: the file is no text.
     """
     for delimiter in _DELIMITERS:
-        rows = _numbered_rows(text, delimiter, file)
+        rows = _numbered_rows(text, delimiter)
         before: list[tuple[str, ...]] = []
         for _, cells in rows:
             if is_header(_lower(cells)):
                 return Table(
                     header=tuple(cells),
-                    rows=_below(file, _lower(cells), rows),
+                    rows=_below(text.file, _lower(cells), rows),
                     preamble=tuple(before),
                 )
             before.append(tuple(cells))
@@ -135,15 +164,15 @@ def _lower(cells: Sequence[str]) -> Header:
     return tuple(cell.strip().lower() for cell in cells)
 
 
-def _numbered_rows(text: str, delimiter: str, file: Path) -> Iterator[tuple[int, list[str]]]:
+def _numbered_rows(text: Text, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(_FIELD_BYTES)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(text.open(), delimiter=delimiter)
     try:
         for cells in reader:
             yield reader.line_num, cells
     except csv.Error as error:
         raise InputError(
-            f"{printable(file)}, line {reader.line_num}: not a table of text: {error}"
+            f"{printable(text.file)}, line {reader.line_num}: not a table of text: {error}"
         ) from error
 
 

@@ -31,9 +31,10 @@ from i3d_ethogram.annotation_tables import (
     read_frames,
     read_intervals,
 )
-from i3d_ethogram.annotation_text import Header, Table, decoded, find_table
+from i3d_ethogram.annotation_text import Header, Table, Text, find_table, text_of
 
 EVERYTHING = Chosen()
+_START = 256
 _GZIP = b"\x1f\x8b"
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _KNOWN = (
@@ -53,15 +54,14 @@ def read_annotations(file: Path, *, chosen: Chosen = EVERYTHING) -> list[Annotat
     Raises:
         InputError: it cannot be read, is of no known kind, or is not what its kind should be.
     """
-    content = _content(file)
-    text, encoding = decoded(content)
-    if text.lstrip().startswith("{"):
-        annotations = read_project(text, file, chosen=chosen)
+    text = text_of(_content(file), file)
+    if text.open().read(_START).lstrip().startswith("{"):
+        annotations = read_project(text.open().read(), file, chosen=chosen)
     else:
         annotations = _read_table(text, file, chosen)
     if not annotations:
         raise InputError(f"{printable(file)}: expected annotations, found none{_of(chosen)}")
-    return [replace(annotation, read_as=encoding) for annotation in annotations]
+    return [replace(annotation, read_as=text.note) for annotation in annotations]
 
 
 def _of(chosen: Chosen) -> str:
@@ -85,7 +85,7 @@ def _content(file: Path) -> bytes:
     return content
 
 
-def _read_table(text: str, file: Path, chosen: Chosen) -> list[Annotation]:
+def _read_table(text: Text, file: Path, chosen: Chosen) -> list[Annotation]:
     kinds: tuple[tuple[Callable[[Header], bool], Callable[[Table], list[Annotation]]], ...] = (
         (is_aggregated, lambda table: read_aggregated(table, file, chosen=chosen)),
         (is_tabular, lambda table: read_tabular(table, file, chosen=chosen)),
@@ -94,6 +94,6 @@ def _read_table(text: str, file: Path, chosen: Chosen) -> list[Annotation]:
         (is_columns, lambda table: read_columns(table, file)),
     )
     for is_header, read in kinds:
-        if (table := find_table(text, file, is_header=is_header)) is not None:
+        if (table := find_table(text, is_header=is_header)) is not None:
             return read(table)
     raise InputError(f"{printable(file)}: of no known kind. Expected {_KNOWN}")
