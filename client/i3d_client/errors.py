@@ -38,7 +38,7 @@ class CredentialsError(I3dError):
 
 
 class InputError(I3dError):
-    """What the user named, or an option, cannot be used."""
+    """What the user named cannot be used: recordings, an option, a table, an annotation."""
 
 
 class MissingExtraError(I3dError):

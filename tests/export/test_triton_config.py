@@ -50,6 +50,12 @@ def test_both_configurations_say_the_same_of_the_model() -> None:
         assert "i3d_build" not in config.parameters
 
 
+def test_queues_have_priorities_without_which_batches_are_formed_ahead() -> None:
+    """Triton drops what a client cancelled from a queue, not from a batch formed ahead."""
+    for text in (gpu_config("m", CONTRACT), cpu_config("m", CONTRACT, execution_precision="f32")):
+        assert parsed(text).dynamic_batching.priority_levels == 2
+
+
 def test_each_configuration_names_its_engine() -> None:
     gpu = parsed(gpu_config("m", CONTRACT))
     cpu = parsed(cpu_config("m", CONTRACT, execution_precision="f32"))
