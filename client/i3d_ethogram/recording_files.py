@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from i3d_ethogram.bouts_table import BOUTS_FILE, write_bouts
 from i3d_ethogram.deepethogram_csv import deepethogram_files, write_deepethogram
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.hours import HOURS_FILE, write_hours
-from i3d_ethogram.metadata import NO_METADATA, RecordingMetadata
 from i3d_ethogram.nwb_file import NWB_FILE, write_nwb
 from i3d_ethogram.overlay import OVERLAY_FILE, write_overlay
 from i3d_ethogram.parquet_file import PARQUET_FILE, write_parquet
@@ -47,13 +46,13 @@ class Wanted:
     Attributes:
         kinds: of ``TABLES``, ``pictures``, ``overlay`` and the formats of ``i3d report``.
         videos: folder in which to look for videos that have moved.
-        metadata: of the recordings.
+        animal: what is known of it, by the metadata's columns.
         overlay_start_s, overlay_stop_s: of the overlay, frames shown in this time alone.
     """
 
     kinds: tuple[str, ...]
     videos: Path | None = None
-    metadata: RecordingMetadata = NO_METADATA
+    animal: Mapping[str, str] = field(default_factory=dict)
     overlay_start_s: float | None = None
     overlay_stop_s: float | None = None
 
@@ -145,8 +144,7 @@ def _parquet(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]
 
 
 def _nwb(folder: Path, ethogram: Ethogram, wanted: Wanted) -> Sequence[str]:
-    animal = wanted.metadata.of(ethogram.name)
-    write_nwb(folder, ethogram, open_scores(folder), animal=animal)
+    write_nwb(folder, ethogram, open_scores(folder), animal=wanted.animal)
     return [NWB_FILE]
 
 

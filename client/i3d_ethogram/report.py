@@ -21,7 +21,8 @@ from i3d_ethogram.experiment import Experiment
 from i3d_ethogram.metadata import NO_METADATA, read_metadata
 from i3d_ethogram.reading import find_recordings, read_ethogram
 from i3d_ethogram.recorded_at import RecordedAt
-from i3d_ethogram.recording_files import OVERLAY, PICTURES, TABLES, Wanted, write_recording
+from i3d_ethogram.recording_files import OVERLAY, PICTURES, TABLES, Wanted
+from i3d_ethogram.recording_writers import RecordingWriters
 from i3d_ethogram.report_data import REPORT_PAGE, write_report
 from i3d_ethogram.smoothing import NO_SMOOTHING, Smoothing
 
@@ -119,14 +120,24 @@ def write_reports(
             *([OVERLAY] if options.overlay else []),
         ),
         videos=options.videos,
-        metadata=metadata,
         overlay_start_s=options.overlay_start_s,
         overlay_stop_s=options.overlay_stop_s,
     )
-    failed: list[str] = []
+    unread: list[str] = []
     experiment = Experiment(metadata=metadata)
-    with OutputLock(out, name=_LOCK_FILE):
-        ethograms: Iterator[Ethogram] = _each(out, names, options, wanted, experiment, say, failed)
+
+    def taken(writers: RecordingWriters) -> Iterator[Ethogram]:
+        for ethogram in _each(out, names, options, say, unread):
+            animal = metadata.of(ethogram.name)
+            writers.write(out / ethogram.name, ethogram, replace(wanted, animal=animal))
+            experiment.add(ethogram)
+            yield ethogram
+
+    with (
+        OutputLock(out, name=_LOCK_FILE),
+        RecordingWriters(len(names), say=say) as writers,
+    ):
+        ethograms = taken(writers)
         first = next(ethograms, None)
         if first is None:
             return False
@@ -141,7 +152,7 @@ def write_reports(
     for warning in experiment.warnings():
         say(f"warning: {warning}")
     say(f"→ {out / REPORT_PAGE if with_pictures else out}")
-    return not failed
+    return not unread and not writers.failed
 
 
 def _recorded_at(text: str, recordings: int) -> RecordedAt:
@@ -184,26 +195,16 @@ def _each(
     out: Path,
     names: Sequence[str],
     options: ReportOptions,
-    wanted: Wanted,
-    experiment: Experiment,
     say: Say,
-    failed: list[str],
+    unread: list[str],
 ) -> Iterator[Ethogram]:
-    """Yield every recording's ethogram, after its own files are written."""
+    """Yield the ethogram of every recording whose results can be used."""
     for name in names:
         try:
-            ethogram = _read(out, name, options, len(names))
+            yield _read(out, name, options, len(names))
         except I3dError as error:
-            failed.append(name)
+            unread.append(name)
             say(f"error: {error}")
-            continue
-        try:
-            write_recording(out / name, ethogram, wanted)
-        except I3dError as error:
-            failed.append(name)
-            say(f"error: {error}")
-        experiment.add(ethogram)
-        yield ethogram
 
 
 def _read(out: Path, name: str, options: ReportOptions, recordings: int) -> Ethogram:

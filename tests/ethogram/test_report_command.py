@@ -244,3 +244,20 @@ def test_without_the_extra_there_are_tables_and_a_word_about_the_rest(
     again = i3d("report", out, PYTHONPATH=hidden)
     assert again.returncode == 1
     assert "pip install 'i3d-triton[report]'" in again.stderr
+
+
+def test_many_recordings_are_written_side_by_side_as_one_alone_is(tmp_path: Path) -> None:
+    names = [f"{number}.mp4" for number in range(7)]
+    for name in names:
+        write_recording(tmp_path / "all", name, seed=3)
+    write_recording(tmp_path / "one", "4.mp4", seed=3)
+    (tmp_path / "all" / "2.mp4" / "bouts.csv").mkdir()
+    done = i3d("report", tmp_path / "all")
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert "bouts.csv: cannot be written" in line
+    assert i3d("report", tmp_path / "one").returncode == 0
+    alone = files_of(tmp_path / "one" / "4.mp4")
+    assert files_of(tmp_path / "all" / "4.mp4") == alone
+    recordings = {row["recording"] for row in rows(tmp_path / "all" / "summary.csv")}
+    assert recordings == set(names)
