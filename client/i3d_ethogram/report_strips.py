@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from i3d_ethogram.report_recording import LONGEST, RecordingNumbers
-from i3d_ethogram.strips import BoutFrames, Strip, read_strips
+from i3d_ethogram.strips import BoutTime, Strip, read_strips
 
 MOST_BYTES = 3_000_000
 WHY_NO_STRIP = (
@@ -23,7 +23,7 @@ def longest_strips(
     The longest bout of each behaviour of every recording comes first, then the second.
     """
     keys: list[tuple[int, int]] = []
-    wanted: list[BoutFrames] = []
+    wanted: list[BoutTime] = []
     ranked = [
         (rank, place, part)
         for place, recording in enumerate(recordings)
@@ -32,14 +32,16 @@ def longest_strips(
     ]
     for _rank, place, part in sorted(ranked, key=lambda item: item[:2]):
         for file in recordings[place].videos:
-            first, stop = file.first_frame, file.first_frame + file.num_frames
-            if first <= part.start_frame < stop and file.url is None and file.there:
+            if file.url is None and file.there and file.start_us <= part.start_us < file.stop_us:
+                stop_us = min(part.stop_us, file.stop_us)
                 wanted.append(
-                    BoutFrames(
+                    BoutTime(
                         key=len(keys),
                         path=file.path,
-                        first_frame=part.start_frame - first,
-                        stop_frame=min(part.stop_frame, stop) - first,
+                        start_s=file.first_timestamp_s + (part.start_us - file.start_us) / 1e6,
+                        stop_s=file.first_timestamp_s + (stop_us - file.start_us) / 1e6,
+                        fps=None if file.timed else file.fps,
+                        rotation=file.rotation,
                     )
                 )
                 keys.append((place, part.start_us))

@@ -1,52 +1,65 @@
-"""Five pictures of a bout, for pages that cannot play the video itself."""
+"""Five pictures of a bout, for pages that cannot play the video itself.
+
+A picture is the one on the screen at its time: found by timestamp, from the key frame before it,
+without an index of the whole file, which for a recording of days would take minutes. What is
+decoded is bounded, since some files have one key frame and many have few.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import cv2
 import numpy as np
 
 from i3d_client.errors import VideoError
-from i3d_client.video import Reader, Video, open_video
+from i3d_client.printable import printable
 
 PICTURES = 5
+MOST_FRAMES = 60_000
+MOST_FRAMES_OF_A_FILE = 20_000
 _WIDTH = 192
 _QUALITY = 72
-# Without timestamps to seek by, a picture is come to from the start of the file alone.
-_MOST_FRAMES_WITHOUT_SEEKING = 20_000
+_NEAR_S = 2.0  # decoded on to, rather than sought: key frames are seldom closer
+_EARLIER_S = (0.0, 2.0, 10.0)  # where a container finds a key frame after what is sought
+_ROUNDING_S = 2e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class BoutFrames:
+class BoutTime:
     """A bout in one file of a recording.
 
     Attributes:
         key: whatever the caller knows it by.
         path: of the file.
-        first_frame, stop_frame: half-open, in the file.
+        start_s, stop_s: by the file's own timestamps; if it is not timed, from its start.
+        fps: frames per second, if the file's timestamps are not to be used; None if they are.
+        rotation: degrees counter-clockwise by which pictures are to be turned: 0, 90, 180, 270.
     """
 
     key: int
     path: Path
-    first_frame: int
-    stop_frame: int
+    start_s: float
+    stop_s: float
+    fps: float | None = None
+    rotation: int = 0
 
     @property
-    def pictured(self) -> list[int]:
-        """The frames to show, in the middle of five equal parts."""
-        length = self.stop_frame - self.first_frame
-        middles = [(2 * part + 1) * length // (2 * PICTURES) for part in range(PICTURES)]
-        return [self.first_frame + middle for middle in middles]
+    def pictured_s(self) -> list[float]:
+        """The times to show, in the middle of five equal parts."""
+        length = self.stop_s - self.start_s
+        return [self.start_s + (2 * part + 1) * length / (2 * PICTURES) for part in range(PICTURES)]
 
 
 @dataclass(frozen=True)
 class Strip:
-    """JPEG pictures of a bout in order of time; None for a frame that cannot be decoded."""
+    """JPEG pictures of a bout in order of time; None where the file has none."""
 
     jpegs: tuple[bytes | None, ...]
 
@@ -57,58 +70,115 @@ class Strip:
 
 
 def read_strips(
-    bouts: Iterable[BoutFrames], *, most_bytes: int
+    bouts: Iterable[BoutTime], *, most_bytes: int, most_frames: int = MOST_FRAMES
 ) -> Iterator[tuple[int, Strip | str]]:
     """Yield each bout's key with its strip, or with why there is none, until there is no room.
 
-    The bouts that have not been reached by then are left out; those of one file should follow one
-    another, since a file is opened anew for each change.
+    The bouts that have not been reached by then are left out. Those of one file that follow one
+    another are read in one pass.
+
+    Args:
+        bouts: the most wanted first.
+        most_bytes: of all pictures.
+        most_frames: decoded for them, but for what the last file needs.
     """
-    left = most_bytes
-    with Reader() as reader:
-        for path, of_file in itertools.groupby(bouts, key=lambda bout: bout.path):
-            video: Video | None = None
-            for bout in of_file:
-                if left <= 0:
-                    return
-                try:
-                    video = video or _opened(path)
-                    strip = _strip(reader, video, bout)
-                except VideoError as error:
-                    yield bout.key, str(error)
-                    continue
-                left -= strip.num_bytes
-                if left >= 0:
-                    yield bout.key, strip
+    for path, of_file in itertools.groupby(bouts, key=lambda bout: bout.path):
+        if most_bytes <= 0 or most_frames <= 0:
+            return
+        group = list(of_file)
+        pictures = _Pictures(path, group)
+        jpegs, why = pictures.read()
+        most_frames -= pictures.decoded
+        for bout in group:
+            if not all(at_s in jpegs for at_s in bout.pictured_s):
+                yield bout.key, why
+                continue
+            strip = Strip(tuple(jpegs[at_s] for at_s in bout.pictured_s))
+            most_bytes -= strip.num_bytes
+            if most_bytes < 0:
+                return
+            yield bout.key, strip
 
 
-def _opened(path: Path) -> Video:
-    video = open_video(path)
-    if video.timestamps is None and video.num_frames_expected > _MOST_FRAMES_WITHOUT_SEEKING:
-        raise VideoError(f"{path}: its timestamps cannot be used to enter it in the middle")
-    return video
+class _Timed(NamedTuple):
+    at_s: float
+    frame: av.VideoFrame
 
 
-def _strip(reader: Reader, video: Video, bout: BoutFrames) -> Strip:
-    numbers = bout.pictured
-    if video.timestamps is None:
-        frames = _from_start(reader, video, numbers)
-    else:
-        frames = {number: _frame(reader, video, number) for number in set(numbers)}
-    return Strip(tuple(_jpeg(frames.get(number), video.rotation) for number in numbers))
+class _Pictures:
+    """One pass over a file, from one wanted picture to the next.
 
+    Attributes:
+        decoded: frames so far.
+    """
 
-def _frame(reader: Reader, video: Video, number: int) -> av.VideoFrame | None:
-    if number >= video.num_frames_expected:
+    def __init__(self, path: Path, bouts: Sequence[BoutTime]) -> None:
+        self.decoded = 0
+        self._path = path
+        self._times_s = sorted({at_s for bout in bouts for at_s in bout.pictured_s})
+        self._fps, self._rotation = bouts[0].fps, bouts[0].rotation
+        self._shown: _Timed | None = None
+        self._next: _Timed | None = None
+        self._few_keys = self._fps is not None
+
+    def read(self) -> tuple[dict[float, bytes | None], str]:
+        """Return the picture of each time, as far as they could be read; and why no further."""
+        jpegs: dict[float, bytes | None] = {}
+        try:
+            with closing(av.open(f"file:{self._path}")) as container:
+                self._container, self._stream = container, container.streams.video[0]
+                self._stream.thread_type = "AUTO"
+                self._frames = container.decode(self._stream)
+                for at_s in self._times_s:
+                    jpegs[at_s] = _jpeg(self._at(at_s), self._rotation)
+        except (av.error.FFmpegError, IndexError) as error:
+            return jpegs, f"{printable(self._path)}: cannot be read ({error})"
+        except VideoError as error:
+            return jpegs, str(error)
+        return jpegs, ""
+
+    def _at(self, at_s: float) -> av.VideoFrame | None:
+        """Return what is on the screen at a time; None before the first frame and after the end."""
+        last_s = None if self._next is None else self._next.at_s
+        if not self._few_keys and (last_s is None or at_s - last_s > _NEAR_S):
+            self._seek(at_s, last_s)
+        while self._next is None or self._next.at_s <= at_s + _ROUNDING_S:
+            self._shown, self._next = self._next or self._shown, self._decoded()
+            if self._next is None:
+                break
+        if self._shown is None or (self._next is None and self._is_over(at_s)):
+            return None
+        return self._shown.frame
+
+    def _seek(self, at_s: float, last_s: float | None) -> None:
+        unit = float(self._stream.time_base or 1)
+        for earlier_s in _EARLIER_S:
+            self._container.seek(round((at_s - earlier_s) / unit), stream=self._stream)
+            self._frames = self._container.decode(self._stream)
+            self._shown, self._next = None, self._decoded()
+            if self._next is not None and self._next.at_s <= at_s + _ROUNDING_S:
+                break
+        # If this led back behind what had been decoded, going on would have been shorter.
+        if last_s is not None and self._next is not None:
+            self._few_keys = self._next.at_s <= last_s
+
+    def _is_over(self, at_s: float) -> bool:
+        rate = self._fps or float(self._stream.average_rate or 1)
+        return self._shown is not None and at_s > self._shown.at_s + 1 / rate + _ROUNDING_S
+
+    def _decoded(self) -> _Timed | None:
+        for frame in self._frames:
+            self.decoded += 1
+            if self.decoded > MOST_FRAMES_OF_A_FILE:
+                raise VideoError(
+                    f"{printable(self._path)}: too few key frames, or none that can be used, to "
+                    "come to this picture soon"
+                )
+            if self._fps is not None:
+                return _Timed((self.decoded - 1) / self._fps, frame)
+            if frame.pts is not None:
+                return _Timed(float(frame.pts * (frame.time_base or 1)), frame)
         return None
-    return next(iter(reader.frames(video.stretch(number, number + 1))), None)
-
-
-def _from_start(
-    reader: Reader, video: Video, numbers: Sequence[int]
-) -> dict[int, av.VideoFrame | None]:
-    frames = reader.frames(video.stretch(0, max(numbers) + 1))
-    return {number: frame for number, frame in enumerate(frames) if number in numbers}
 
 
 def _jpeg(frame: av.VideoFrame | None, rotation: int) -> bytes | None:

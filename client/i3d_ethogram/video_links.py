@@ -38,21 +38,23 @@ class VideoFile:
         url: relative to the folder of all results, quoted; None if a page cannot play it.
         why_not: why it cannot; empty if it can.
         there: whether the file that was classified is there.
-        first_frame: number of its first frame in the recording.
-        num_frames: in it.
         start_us, stop_us: the time of the recording that it fills.
         first_timestamp_s: its first picture's, by which a player counts.
+        timed: whether frames are where the file's timestamps say, and not where its rate does.
+        fps: frames per second, as its header says.
+        rotation: degrees counter-clockwise by which a player turns its pictures.
     """
 
     path: Path
     url: str | None
     why_not: str
     there: bool
-    first_frame: int
-    num_frames: int
     start_us: int
     stop_us: int
     first_timestamp_s: float
+    timed: bool
+    fps: float
+    rotation: int
 
 
 def video_files(ethogram: Ethogram, *, out: Path, moved_to: Path | None = None) -> list[VideoFile]:
@@ -78,11 +80,12 @@ def video_files(ethogram: Ethogram, *, out: Path, moved_to: Path | None = None) 
                 url=None if _why_not_played(video) else url,
                 why_not=missing or _why_not_played(video) or _why_outside(url, path, out),
                 there=not missing,
-                first_frame=borders[place],
-                num_frames=video["frames"],
                 start_us=_time_us(ethogram, borders[place]) if place else 0,
                 stop_us=_time_us(ethogram, borders[place + 1]),
                 first_timestamp_s=float(video.get("first_timestamp_s") or 0),
+                timed=video.get("timed_by") != "frame rate",
+                fps=float(video["fps"]),
+                rotation=int(video.get("rotation") or 0),
             )
         )
     return files

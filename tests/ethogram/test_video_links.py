@@ -101,7 +101,6 @@ def test_files_of_one_recording_follow_one_another(tmp_path: Path) -> None:
     ethogram = make_ethogram(BOUTS, fps=Fraction(30000, 1001))
     ethogram = of_video(ethogram, *paths, frames=[400, 499])
     first, second = video_files(ethogram, out=tmp_path / "results")
-    assert (first.first_frame, second.first_frame) == (0, 400)
     border = round(400 * 1001 / 30000 * 1e6)
     assert (first.start_us, first.stop_us) == (0, second.start_us)
     assert abs(second.start_us - border) <= 1
