@@ -79,6 +79,21 @@ def test_a_video_of_another_rate_and_of_two_files_is_found_at_the_frame(
         assert shown_number(page) == int(ethogram.first_frames[3])
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.webm", "vp8")])
+def test_a_file_whose_timestamps_do_not_begin_at_0(
+    out: Path, tmp_path: Path, name: str, codec: str
+) -> None:
+    coder = {"h264": "libx264", "vp8": "libvpx"}[codec]
+    video = write_video(tmp_path / name, 900, codec=coder, ticks=range(60, 960))
+    ethogram = of_video(make_ethogram(BOUTS), video, codec=codec, first_timestamp_s=2.0)
+    with opened(write_report(out, [ethogram])) as page:
+        page.canvas().focus()
+        page.canvas().press("Home")
+        page.canvas().press("ArrowRight")
+        page.canvas().press("Enter")
+        assert shown_number(page) == 150
+
+
 def test_every_bout_can_be_reached_by_the_keyboard(out: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "mouse.mp4", 900)
     bouts = [BOUTS[0], (Status.LOST, 0.5), *BOUTS[1:]]
