@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from i3d_bench.bench.capacity import Calibration, Rates, Reading
+from i3d_bench.bench.capacity import Rates, Reading
 from i3d_bench.bench.capacity_simulation import Demand, simulate
 from i3d_export.profiles import load_profile
 
@@ -19,6 +19,7 @@ TRUTH = Rates(
     reading=Reading(serial_s=2e-5, parallel_s=1 / 700, cores_measured=CORES),
     device_s={"fp32": 1 / 900, "fp16": 1 / 1900, "int8": 1 / 3100},
     wire_s=1 / 9000,
+    memory_s=None,
     shared_cores=None,
 )
 STARTS_IN_S = 2.5
@@ -43,6 +44,7 @@ def invented_bench(*, noise: float = 0.0, cores: tuple[int, ...] = CORES) -> dic
             "address": "gpu.example:8443",
             "embedded": False,
             "version": "INVENTED",
+            "engines": dict.fromkeys(TRUTH.device_s, "tensorrt"),
             "max_batch_size": {"fp32": 8, "fp16": 8, "int8": 8},
             "could_not_see": ["metrics: not through the gateway"],
         },
@@ -74,6 +76,7 @@ def invented_bench(*, noise: float = 0.0, cores: tuple[int, ...] = CORES) -> dic
                 "num_frames": frames,
                 "windows": frames // 64,
                 "batch": 4,
+                "start_s": STARTS_IN_S if pipeline == "asynchronous" else 0.0,
                 "device_busy": None,
                 "client_processor_s": 0.0,
                 **(run := times(_seconds(pipeline, precision, number, frames))),
@@ -89,6 +92,7 @@ def invented_bench(*, noise: float = 0.0, cores: tuple[int, ...] = CORES) -> dic
                 "bound": bound,
                 "precision": precision,
                 "cores": number,
+                "video": "cage_1.mp4",
                 "num_frames": 54_000,
                 "frames_per_s": 1 / seconds,
                 "seconds_per_video_hour": seconds * FPS * 3600,
@@ -105,11 +109,6 @@ def write_bench(path: Path, document: dict[str, Any]) -> Path:
     """Write the document."""
     path.write_text(json.dumps(document))
     return path
-
-
-def planned_calibration() -> Calibration:
-    """Return what the runs were made with."""
-    return Calibration(reader=READER, in_turn=IN_TURN, start_s=STARTS_IN_S)
 
 
 def _seconds(pipeline: str, precision: str, cores: int, frames: int) -> float:

@@ -1,6 +1,7 @@
 """The planning model: its formulas, its answer about cores, and figures that were measured here."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ def rates(
         reading=Reading(serial_s=serial_s, parallel_s=read_s, cores_measured=(1,)),
         device_s={"int8": device_s},
         wire_s=wire_s,
+        memory_s=None,
         shared_cores=shared,
     )
 
@@ -54,6 +56,15 @@ def test_cores_that_compute_both_gain_nothing_from_overlap_that_they_do_not_have
     assert (both.limit, both.frame_s) == ("processor", pytest.approx(0.003 + 0.008 / 4))
     larger = predict("asynchronous", "int8", place=Place(cores=8, machine_cores=8), rates=model)
     assert larger.frame_s == pytest.approx(both.frame_s / 2)
+
+
+def test_on_one_machine_the_asynchronous_pipeline_takes_shared_memory() -> None:
+    model = replace(rates(read_s=0.001, device_s=0.002, wire_s=0.004, shared=None), memory_s=0.0005)
+    place = Place(cores=1)
+    ahead = predict("asynchronous", "int8", place=place, rates=model)
+    assert (ahead.limit, ahead.frame_s) == ("device", pytest.approx(0.002))
+    in_turn = predict("synchronous", "int8", place=place, rates=model)
+    assert in_turn.frame_s == pytest.approx(0.001 + 0.004 + 0.002)
 
 
 def test_calibration_acts_on_its_own_pipelines() -> None:

@@ -15,7 +15,7 @@ from tests.bench.invented_bench import (
 )
 
 from i3d_bench.bench.capacity_bench import Bench, read_bench
-from i3d_bench.bench.capacity_fit import fit_calibration, fit_rates
+from i3d_bench.bench.capacity_fit import fit_calibration, fit_rates, rates_by_video
 from i3d_bench.bench.capacity_validation import validate
 from i3d_client.errors import ResultError
 
@@ -33,17 +33,16 @@ def test_the_rates_and_the_calibration_that_made_the_bench_are_found(tmp_path: P
     for cores in (1, 2, 8):
         found, true = rates.reading.seconds(cores), TRUTH.reading.seconds(cores)
         assert found == pytest.approx(true, rel=0.03)
-    calibration = fit_calibration(rates, bench.runs)
+    calibration = fit_calibration(rates_by_video(bench), bench.runs)
     assert calibration.reader == pytest.approx(READER, rel=0.05)
     assert calibration.in_turn == pytest.approx(IN_TURN, rel=0.1)
-    assert calibration.start_known
-    assert calibration.start_s == pytest.approx(STARTS_IN_S, abs=1)
+    assert calibration.start_s == STARTS_IN_S
     assert calibration.overhead == pytest.approx(1, abs=0.03)
 
 
 def test_runs_are_predicted_by_what_has_not_seen_them(tmp_path: Path) -> None:
     bench = read(tmp_path, invented_bench(noise=0.02))
-    validation = validate(bench, fit_rates(bench))
+    validation = validate(bench, rates_by_video(bench))
     assert len(validation.checked) == 3 * 3 * 4 * 2
     assert validation.not_modelled == ("tf_synchronous",)
     for pipeline in ("synchronous", "parallel", "asynchronous"):
@@ -62,7 +61,7 @@ def test_a_run_that_is_not_as_the_model_says_stands_out(tmp_path: Path) -> None:
     for run in strange:
         run["median_s"] *= 2
     bench = read(tmp_path, document)
-    rows = validate(bench, fit_rates(bench)).checked
+    rows = validate(bench, rates_by_video(bench)).checked
     errors = {
         (row.run.pipeline, row.run.precision, row.run.cores): row.held_out_error or 0.0
         for row in rows
@@ -72,7 +71,7 @@ def test_a_run_that_is_not_as_the_model_says_stands_out(tmp_path: Path) -> None:
     assert max(in_turn) < 0.02
 
 
-def test_one_configuration_cannot_tell_start_from_overhead(tmp_path: Path) -> None:
+def test_one_configuration_has_nothing_to_be_held_out_from(tmp_path: Path) -> None:
     document = invented_bench(cores=(2,))
     document["runs"] = [
         run
@@ -83,12 +82,54 @@ def test_one_configuration_cannot_tell_start_from_overhead(tmp_path: Path) -> No
     rates = fit_rates(bench)
     assert rates.reading.seconds(2) == pytest.approx(TRUTH.reading.seconds(2))
     assert rates.reading.serial_s == 0
-    calibration = fit_calibration(rates, bench.runs)
-    assert not calibration.start_known
-    assert calibration.start_s == 0
-    assert calibration.overhead > 1
-    (ahead,) = (row for row in validate(bench, rates).checked if row.run.pipeline == "asynchronous")
+    calibration = fit_calibration(rates_by_video(bench), bench.runs)
+    assert calibration.overhead == pytest.approx(1, abs=0.02)
+    (ahead,) = (
+        row
+        for row in validate(bench, rates_by_video(bench)).checked
+        if row.run.pipeline == "asynchronous"
+    )
     assert ahead.held_out_s is None
+
+
+def test_runs_that_cannot_tell_reading_from_serving_give_one_factor(tmp_path: Path) -> None:
+    document = invented_bench(cores=(2,))
+    document["runs"] = [
+        run
+        for run in document["runs"]
+        if (run["pipeline"], run["precision"]) == ("synchronous", "int8")
+    ]
+    bench = read(tmp_path, document)
+    calibration = fit_calibration(rates_by_video(bench), bench.runs)
+    assert calibration.reader == calibration.in_turn
+    assert IN_TURN < calibration.reader < READER
+    assert calibration.asynchronous_runs == 0
+
+
+def test_a_video_has_its_own_rates(tmp_path: Path) -> None:
+    document = invented_bench()
+    harder = [
+        entry | {"video": "cage_2.mp4", "median_s": 3 * entry["median_s"]}
+        for entry in document["bounds"]
+        if entry["bound"] in ("decoding", "preprocessing")
+    ]
+    document["bounds"] += harder
+    rates = rates_by_video(read(tmp_path, document))
+    easy, hard = rates["cage_1.mp4"], rates["cage_2.mp4"]
+    assert hard.reading.seconds(4) == pytest.approx(3 * easy.reading.seconds(4))
+    assert hard.device_s == easy.device_s
+
+
+def test_loading_counts_before_its_parts(tmp_path: Path) -> None:
+    document = invented_bench()
+    loading = [
+        entry | {"bound": "loading", "median_s": 2 * entry["median_s"]}
+        for entry in document["bounds"]
+        if entry["bound"] == "decoding"
+    ]
+    document["bounds"] += loading
+    found = fit_rates(read(tmp_path, document)).reading.seconds(1)
+    assert found == pytest.approx(2 * 0.8 * TRUTH.reading.seconds(1))
 
 
 @pytest.mark.parametrize("bound", ["decoding", "inference"])
@@ -106,22 +147,21 @@ def test_without_a_wire_bound_the_wire_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("embedded", "address", "gpu", "simulated", "shared"),
+    ("embedded", "address", "engine", "shared"),
     [
-        (True, "127.0.0.1:40001", "none used", False, 8),
-        (False, "localhost:8001", "none used", False, 8),
-        (False, "localhost:8001", "NVIDIA L4", False, None),
-        (True, "127.0.0.1:40001", "none used", True, None),
-        (False, "gpu.example:8443", "none used", False, None),
+        (True, "127.0.0.1:40001", "openvino", 8),
+        (False, "localhost:8001", "openvino", 8),
+        (False, "localhost:8001", "tensorrt", None),
+        (True, "127.0.0.1:40001", "simulation", None),
+        (False, "cpu.example:8443", "openvino", None),
     ],
 )
 def test_whether_client_and_device_are_the_same_cores(
-    tmp_path: Path, embedded: bool, address: str, gpu: str, simulated: bool, shared: int | None
+    tmp_path: Path, embedded: bool, address: str, engine: str, shared: int | None
 ) -> None:
     document = invented_bench()
     document["server"] |= {"embedded": embedded, "address": address}
-    document["machine"]["gpu"] = gpu
-    document["simulated"] = simulated
+    document["server"]["engines"] = {"int8": engine}
     assert read(tmp_path, document).shared_cores == shared
 
 

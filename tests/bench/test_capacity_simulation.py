@@ -156,6 +156,7 @@ def test_caps_keep_a_greedy_lab_to_its_share() -> None:
         reading=Reading(serial_s=0, parallel_s=1e-4, cores_measured=(1,)),
         device_s={"int8": 1e-3},
         wire_s=None,
+        memory_s=None,
         shared_cores=None,
     )
     rows = list(
@@ -184,6 +185,7 @@ def test_a_single_lab_has_nobody_to_share_with() -> None:
         reading=Reading(serial_s=0, parallel_s=1e-4, cores_measured=(1,)),
         device_s={"int8": 1e-3},
         wire_s=None,
+        memory_s=None,
         shared_cores=None,
     )
     contract = load_profile("kinetics400").contract

@@ -61,7 +61,9 @@ class Rates:
     Attributes:
         reading: decoding and geometry.
         device_s: of inference with enough in flight, by precision.
-        wire_s: from the client to a network that computes nothing; None if that is not known.
+        wire_s: through gRPC, to a network that computes nothing; None if that is not known.
+        memory_s: through shared memory, which the asynchronous pipeline takes on one machine; None
+            where there is none.
         shared_cores: of the machine that is client and device in one, as measured; None for a
             device of its own.
     """
@@ -69,6 +71,7 @@ class Rates:
     reading: Reading
     device_s: dict[str, float]
     wire_s: float | None
+    memory_s: float | None
     shared_cores: int | None
 
 
@@ -79,10 +82,9 @@ class Calibration:
     Attributes:
         reader: reading as the pipelines that work in turn do it, over reading alone.
         in_turn: serving one request at a time over serving with enough in flight.
-        start_s: what an asynchronous run takes besides, whatever its length.
+        start_s: of an asynchronous run, whatever its length.
         overhead: the rest of an asynchronous run over its bound.
         in_turn_runs, asynchronous_runs: that this was fitted on; where 0, the bounds stand alone.
-        start_known: whether the runs tell start and overhead apart; else start is in overhead.
     """
 
     reader: float = 1.0
@@ -91,7 +93,6 @@ class Calibration:
     overhead: float = 1.0
     in_turn_runs: int = 0
     asynchronous_runs: int = 0
-    start_known: bool = False
 
 
 BOUNDS_ALONE = Calibration()
@@ -154,8 +155,10 @@ def predict(
     if shared and cores:
         device_s *= shared / cores
     wire_s, network_s = rates.wire_s or 0.0, place.network_s or 0.0
-    everyone: dict[Limit, float] = {"wire": wire_s, "network": network_s, "device": device_s}
-    if pipeline == "asynchronous":
+    ahead = pipeline == "asynchronous"
+    handed_s = wire_s if rates.memory_s is None or not ahead else rates.memory_s
+    everyone: dict[Limit, float] = {"wire": handed_s, "network": network_s, "device": device_s}
+    if ahead:
         stages = {"reading": rates.reading.seconds(place.cores) / place.clients, **everyone}
         if cores:
             stages["processor"] = device_s + rates.reading.seconds(1) / cores
@@ -183,7 +186,8 @@ def cores_to_fill_the_device(
     if rates.shared_cores:
         return "the device is these cores"
     device_s = rates.device_s[precision]
-    for name, seconds in (("wire", rates.wire_s), ("network", network_s)):
+    handed_s = rates.wire_s if rates.memory_s is None else rates.memory_s
+    for name, seconds in (("wire", handed_s), ("network", network_s)):
         if seconds is not None and seconds > device_s:
             return f"none: the {name} is slower than the device"
     return rates.reading.cores_for(device_s * clients) or "none: reading does not get that fast"

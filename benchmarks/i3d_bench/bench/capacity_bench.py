@@ -12,12 +12,17 @@ from i3d_client.contract import CONTRACT_VERSION, ModelContract
 from i3d_client.errors import ContractError, ResultError
 
 BENCH_VERSION = 1
+_CPU_ENGINE = "openvino"
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A pipeline that was timed on one video; seconds are of all its repeats."""
+    """A pipeline that was timed on one video; seconds are of all its repeats.
+
+    Attributes:
+        start_s: of ``median_s``, before the first frame is read.
+    """
 
     pipeline: str
     precision: str
@@ -27,6 +32,7 @@ class Run:
     median_s: float
     q1_s: float
     q3_s: float
+    start_s: float
     device_busy: float | None
 
 
@@ -37,6 +43,7 @@ class Bound:
     bound: str
     precision: str | None
     cores: int
+    video: str | None
     num_frames: int
     median_s: float
 
@@ -117,15 +124,12 @@ def _contract(document: Mapping[str, Any]) -> ModelContract:
 
 
 def _shared_cores(document: Mapping[str, Any]) -> int | None:
-    """Return the cores that client and server share, where the server computes on them.
-
-    Not so with a simulated device, which sleeps, and not taken to be so beside a GPU.
-    """
-    server, machine = document["server"], document["machine"]
+    """Return the cores that client and server share, where the server computes on them."""
+    server = document["server"]
     local = server["embedded"] or str(server["address"]).startswith(_LOOPBACK)
-    if document["simulated"] or not local or not str(machine["gpu"]).startswith("none"):
+    if not local or _CPU_ENGINE not in server["engines"].values():
         return None
-    return int(machine["cores_usable"])
+    return int(document["machine"]["cores_usable"])
 
 
 def _run(entry: Mapping[str, Any]) -> Run:
@@ -139,6 +143,7 @@ def _run(entry: Mapping[str, Any]) -> Run:
         median_s=float(entry["median_s"]),
         q1_s=float(entry["q1_s"]),
         q3_s=float(entry["q3_s"]),
+        start_s=float(entry.get("start_s") or 0.0),
         device_busy=None if busy is None else float(busy),
     )
 
@@ -148,6 +153,7 @@ def _bound(entry: Mapping[str, Any]) -> Bound:
         bound=str(entry["bound"]),
         precision=entry["precision"],
         cores=int(entry["cores"]),
+        video=entry.get("video"),
         num_frames=int(entry["num_frames"]),
         median_s=float(entry["median_s"]),
     )

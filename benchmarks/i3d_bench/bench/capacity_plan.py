@@ -119,7 +119,7 @@ def plan(question: Question, *, bench: Bench, rates: Rates, calibration: Calibra
             f"{', '.join(sorted(rates.device_s))}"
         )
     if question.separate or question.labs > 1:
-        rates = replace(rates, shared_cores=None)
+        rates = replace(rates, shared_cores=None, memory_s=None)
     frame_bytes = bytes_a_frame(bench.contract)
     link = question.link_gbit_s
     network_s = None if link is None else frame_bytes * 8 / (link * 1e9)

@@ -12,7 +12,7 @@ from rich.console import Console
 from i3d_bench.bench.capacity import PIPELINES, Calibration, Rates
 from i3d_bench.bench.capacity_bench import Bench, read_bench
 from i3d_bench.bench.capacity_fairness import FairnessCheck, check_fairness
-from i3d_bench.bench.capacity_fit import fit_calibration, fit_rates
+from i3d_bench.bench.capacity_fit import fit_calibration, fit_rates, rates_by_video
 from i3d_bench.bench.capacity_labs import LabRow, share_of_labs
 from i3d_bench.bench.capacity_plan import Plan, Question, plan
 from i3d_bench.bench.capacity_tables import (
@@ -68,7 +68,8 @@ def make_report(
     """
     bench = read_bench(bench_file)
     rates = fit_rates(bench)
-    calibration = fit_calibration(rates, bench.runs)
+    by_video = rates_by_video(bench)
+    calibration = fit_calibration(by_video, bench.runs)
     own_price = bench.price if price is None else None
     question = Question(
         hours=hours,
@@ -85,7 +86,7 @@ def make_report(
         bench=bench,
         rates=rates,
         calibration=calibration,
-        validation=validate(bench, rates),
+        validation=validate(bench, by_video),
         plan=planned,
         currency=str(own_price["currency"]) if own_price else "cost",
         cap=cap,

@@ -155,8 +155,10 @@ def _print_stages(plan: Plan, rates: Rates, console: Console) -> None:
     measured = ", ".join(str(cores) for cores in rates.reading.cores_measured)
     stages = [
         ["reading, 1 core", _rate(rates.reading.seconds(1)), f"measured on {measured} cores"],
-        ["wire", _rate(rates.wire_s), "" if rates.wire_s else "not measured: left out"],
+        ["wire", _rate(rates.wire_s), "gRPC" if rates.wire_s else "not measured: left out"],
     ]
+    if rates.memory_s is not None and plan.question.labs == 1 and not plan.question.separate:
+        stages.append(["shared memory", _rate(rates.memory_s), "instead, if asynchronous"])
     stages += [
         [f"device, {name}", _rate(seconds), ""]
         for name, seconds in rates.device_s.items()
@@ -203,15 +205,10 @@ def _notes_on(plan: Plan, rates: Rates, calibration: Calibration) -> Iterable[st
         yield f"* more cores than were measured ({most}): extrapolated."
     if not calibration.asynchronous_runs:
         yield "No asynchronous run was measured: its times are bounds."
-    elif calibration.start_known:
-        yield (
-            f"An asynchronous run takes {calibration.start_s:.1f} s to start (not in the table) "
-            f"and {calibration.overhead:.2f} × its bound."
-        )
     else:
         yield (
-            f"An asynchronous run takes {calibration.overhead:.2f} × its bound. The runs are too "
-            "alike to tell how much of that is its start, so long runs may take less."
+            f"An asynchronous run takes {calibration.overhead:.2f} × its bound, and "
+            f"{calibration.start_s:.1f} s to start (not in the table)."
         )
     if min(calibration.overhead, calibration.reader) < 1:
         yield "Some runs were faster than their bounds: the bench's machine was not steady."

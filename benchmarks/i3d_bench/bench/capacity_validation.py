@@ -8,7 +8,7 @@ seen what it is compared with.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -70,13 +70,13 @@ class Validation:
         return [abs(error) for error in found if error is not None]
 
 
-def validate(bench: Bench, rates: Rates) -> Validation:
-    """Predict every run of the bench that can be predicted."""
-    modelled = [run for run in bench.runs if is_modelled(run, rates)]
+def validate(bench: Bench, by_video: Mapping[str, Rates]) -> Validation:
+    """Predict every run of the bench that can be predicted, by the rates of its video."""
+    modelled = [run for run in bench.runs if is_modelled(run, by_video)]
     return Validation(
-        checked=tuple(_check(run, modelled, rates) for run in modelled),
+        checked=tuple(_check(run, modelled, by_video) for run in modelled),
         not_modelled=tuple(
-            dict.fromkeys(run.pipeline for run in bench.runs if not is_modelled(run, rates))
+            dict.fromkeys(run.pipeline for run in bench.runs if not is_modelled(run, by_video))
         ),
     )
 
@@ -91,8 +91,10 @@ def middle(errors: Sequence[float]) -> float | None:
     return statistics.median(errors) if errors else None
 
 
-def _check(run: Run, runs: Sequence[Run], rates: Rates) -> Checked:
-    others = fit_calibration(rates, [other for other in runs if _setting(other) != _setting(run)])
+def _check(run: Run, runs: Sequence[Run], by_video: Mapping[str, Rates]) -> Checked:
+    rates = by_video[run.video]
+    unlike = [other for other in runs if _setting(other) != _setting(run)]
+    others = fit_calibration(by_video, unlike)
     fitted_on = others.asynchronous_runs if run.pipeline == "asynchronous" else others.in_turn_runs
     return Checked(
         run=run,
