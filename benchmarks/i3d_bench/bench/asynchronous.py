@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_bench.bench.clients import held_to
 from i3d_bench.bench.errors import PipelineError
+from i3d_bench.bench.pacing import SHIM, VARIABLE
 from i3d_bench.bench.pipeline_run import REQUEST, Interval, Outcome, Run
 from i3d_client.scores_file import SCORES_FILE
 
@@ -40,26 +42,39 @@ def run_asynchronous(run: Run) -> Outcome:
             command += ["--credentials", str(run.access.credentials.folder)]
         if subject.stop_s is not None:
             command += ["--stop", repr(subject.stop_s)]
+        if run.readers is not None:
+            command += ["--workers", str(run.readers)]
         if run.traced:
             command += ["--trace", str(trace)]
         begun_ns = time.monotonic_ns()
-        processor_s = _run(command, cores=run.cores, log=Path(name) / "log")
+        processor_s = _run(command, run, log=Path(name) / "log")
         seconds = (time.monotonic_ns() - begun_ns) / 1e9
+        results = out / subject.video.name
+        said = json.loads((results / "run.json").read_text())
+        _require_whole(said, run)
         return Outcome(
             begun_ns=begun_ns,
             seconds=seconds,
             processor_s=processor_s,
-            probabilities=_read_results(out / subject.video.name, run),
+            probabilities=_read_probabilities(results),
+            start_s=seconds - said["run"]["seconds"],
             intervals=read_trace(trace) if run.traced else [],
         )
 
 
-def _run(command: list[str], *, cores: int, log: Path) -> float:
+def _run(command: list[str], run: Run, *, log: Path) -> float:
     """Run it, and return the processor time that it and its workers used."""
+    environment = dict(os.environ)
+    if run.frame_s:
+        environment |= {"PYTHONPATH": str(SHIM), VARIABLE: repr(run.frame_s)}
     with log.open("wb") as output:
-        with held_to(cores):
+        with held_to(run.cores):
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
             )
         try:
             _, status, usage = os.wait4(process.pid, 0)
@@ -74,16 +89,18 @@ def _run(command: list[str], *, cores: int, log: Path) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _read_results(results: Path, run: Run) -> NDArray[np.float32]:
-    said = json.loads((results / "run.json").read_text())
-    subject = run.subject
-    expected = (True, subject.num_frames, subject.windows)
+def _require_whole(said: dict[str, Any], run: Run) -> None:
+    """See by run.json that the command did the whole work."""
+    expected = (True, run.subject.num_frames, run.subject.windows)
     found = (said["complete"], said["frames"]["decoded"], said["windows"]["scored"])
     if found != expected:
         raise PipelineError(
             f"i3d classify is not whole: expected (complete, frames, windows) {expected}, got "
             f"{found}"
         )
+
+
+def _read_probabilities(results: Path) -> NDArray[np.float32]:
     with np.load(results / SCORES_FILE) as scores:
         probabilities: NDArray[np.float32] = scores["probabilities"]
     return probabilities

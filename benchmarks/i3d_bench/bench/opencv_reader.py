@@ -6,6 +6,7 @@ pipeline uses the cores that it says and no others (OpenCV's own choice is one t
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_bench.bench.pacing import Pace
 from i3d_client.contract import ModelContract
 
 
@@ -25,6 +27,7 @@ class SegmentReader:
         num_frames: of the video that count; the last of them pads a segment that is short.
         first_segment: to begin with.
         decoder_threads: of FFmpeg; 0 is OpenCV's own choice.
+        frame_s: that a frame takes at least, see ``pacing``; 0 for a real reader.
 
     Raises:
         RuntimeError: OpenCV cannot open the video.
@@ -38,8 +41,10 @@ class SegmentReader:
         num_frames: int,
         first_segment: int = 0,
         decoder_threads: int = 1,
+        frame_s: float = 0.0,
     ) -> None:
         self._video = video
+        self._pace = Pace(frame_s) if frame_s else None
         self._contract = contract
         self._num_frames = num_frames
         self._advance = contract.windows_per_segment * contract.stride
@@ -65,10 +70,13 @@ class SegmentReader:
             segment[:shared] = self._previous[self._advance :]
         stop = min(len(segment), self._num_frames - self._next)
         for row in range(shared, stop):
+            asked = time.monotonic()
             read, picture = self._capture.read()
             if not read:
                 raise RuntimeError(f"{self._video}: OpenCV cannot read frame {self._next + row}")
             to_geometry(picture, segment[row], self._contract)
+            if self._pace is not None:
+                self._pace.wait(asked)
         segment[stop:] = segment[stop - 1]
         self._next += self._advance
         self._previous = segment

@@ -42,6 +42,8 @@ class Run:
         batch_segments: that a synchronous pipeline awaits at a time.
         request_segments: that one of its requests carries, as many as the server takes.
         traced: whether to record intervals.
+        readers: that load at a time, or workers; None is one a core. ``synchronous`` has one.
+        frame_s: that a reader takes for a frame at least, see ``pacing``; 0 for real readers.
     """
 
     subject: Subject
@@ -51,6 +53,8 @@ class Run:
     batch_segments: int
     request_segments: int
     traced: bool = False
+    readers: int | None = None
+    frame_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,7 @@ class Outcome:
         seconds: from then to its end.
         processor_s: that the client's processes and threads computed.
         probabilities: (windows, classes) float32, in the video's order.
+        start_s: of ``seconds``, what it took before the work began, and to end after it.
         intervals: if it was traced.
     """
 
@@ -69,4 +74,5 @@ class Outcome:
     seconds: float
     processor_s: float
     probabilities: NDArray[np.float32]
+    start_s: float = 0.0
     intervals: list[Interval] = field(default_factory=list)

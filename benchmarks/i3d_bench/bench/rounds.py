@@ -148,6 +148,7 @@ class Rounds:
         timed = self._times.setdefault(one, Timed())
         timed.seconds.append(outcome.seconds)
         timed.processor_s.append(outcome.processor_s)
+        timed.start_s.append(outcome.start_s)
         if busy is not None:
             timed.device_busy.append(busy)
         self._say(f"{self._name(one)}: {outcome.seconds:.2f} s")

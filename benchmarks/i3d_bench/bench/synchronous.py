@@ -42,7 +42,7 @@ def run_synchronous(run: Run) -> Outcome:
 
 def run_parallel(run: Run) -> Outcome:
     """Read on all cores, then ask and wait."""
-    return _timed(run, readers=min(run.cores, run.subject.segments))
+    return _timed(run, readers=min(run.readers or run.cores, run.subject.segments))
 
 
 def _timed(run: Run, *, readers: int) -> Outcome:
@@ -74,9 +74,7 @@ class _Loading:
         self._stack = ExitStack()
         subject = run.subject
         bounds = np.linspace(0, subject.segments, readers + 1).round().astype(int).tolist()
-        self._stretches = [
-            iter(range(first, stop)) for first, stop in pairwise(bounds)
-        ]
+        self._stretches = [iter(range(first, stop)) for first, stop in pairwise(bounds)]
         self._readers = [
             self._stack.enter_context(
                 SegmentReader(
@@ -84,6 +82,7 @@ class _Loading:
                     subject.contract,
                     num_frames=subject.num_frames,
                     first_segment=first,
+                    frame_s=run.frame_s,
                 )
             )
             for first in bounds[:-1]

@@ -19,6 +19,7 @@ class Timed:
 
     seconds: list[float] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)
+    start_s: list[float] = field(default_factory=list)
     device_busy: list[float] = field(default_factory=list)
 
 
@@ -49,6 +50,7 @@ def run_entry(
         "batch": batch,
         "request_windows": request,
         **found,
+        "start_s": round(statistics.median(timed.start_s), 3),
         "seconds_per_video_hour": round(found["median_s"] / subject.hours, 3),
         "device_busy": round(min(1.0, statistics.median(busy)), 4) if busy else None,
         "client_processor_s": round(statistics.median(timed.processor_s), 3),
