@@ -39,6 +39,7 @@ class Run:
         cores: that the client was held to.
         batch: windows that a synchronous pipeline awaited at a time.
         seconds: of every repeat; median and quartiles are of these.
+        start_s: of them, what was taken before the work began, and to end after it.
         seconds_per_video_hour: run time of an hour of video, by the median.
         device_busy: share of the run, 0 … 1; None if it could not be seen.
         client_processor_s: processor time of the client; None if it could not be seen.
@@ -52,6 +53,7 @@ class Run:
     windows: int
     batch: int | None
     seconds: tuple[float, ...]
+    start_s: float
     median_s: float
     q1_s: float
     q3_s: float
@@ -239,6 +241,7 @@ def _run(run: Mapping[str, Any]) -> Run:
         windows=int(run["windows"]),
         batch=None if run["batch"] is None else int(run["batch"]),
         seconds=tuple(float(seconds) for seconds in run["seconds"]),
+        start_s=float(run["start_s"]),
         median_s=_above_0(run["median_s"]),
         q1_s=_above_0(run["q1_s"]),
         q3_s=_above_0(run["q3_s"]),

@@ -67,7 +67,7 @@ def digits_text(number: float) -> str:
     """Write a number with three digits, or all of its whole ones."""
     if number >= 100:
         return f"{number:,.0f}"
-    decimals = 1 if number >= 10 else 2 if number >= 1 else 3
+    decimals = 1 if number >= 10 else 2 if number >= 1 else 3 if number else 0
     return f"{number:.{decimals}f}"
 
 

@@ -180,22 +180,23 @@ def _agreement(results: BenchResults, row: CostRow) -> str:
 
 
 def _notes(results: BenchResults) -> tuple[str, ...]:
-    longest_s = max((run.median_s for run in results.runs), default=0.0)
-    shortest_s = min((run.median_s for run in results.runs), default=0.0)
-    lengths = [run.video_hours * 3600 for run in results.runs]
+    runs = results.runs
+    if not runs:
+        return ()
+    times = [run.median_s for run in runs]
+    video_s = statistics.median(run.video_hours * 3600 for run in runs)
     notes = [
         f"The client had {cores_text(results.cores[-1])}. "
-        f"× synchronous: run time over that of the synchronous pipeline at FP32, and the same "
+        "× synchronous: run time over that of the synchronous pipeline at FP32, and the same "
         "ratio of the paper's costs. First class the same: of windows, as "
         f"{precision_name(results.precisions[0])} has it on the same server; decided are those "
-        "where that has more than 0.5."
+        "where that has more than 0.5.",
+        f"Runs took {seconds_text(min(times))} to {seconds_text(max(times))} for "
+        f"{seconds_text(video_s)} of video in the median. The start of a process is in them, "
+        f"{seconds_text(max(run.start_s for run in runs))} at most, which a longer video does not "
+        "have more of.",
+        *(_source(price) for price in results.prices),
     ]
-    if lengths:
-        notes.append(
-            f"Runs took {seconds_text(shortest_s)} to {seconds_text(longest_s)}, their start-up "
-            f"included, for {seconds_text(statistics.median(lengths))} of video in the median."
-        )
-    notes += [_source(price) for price in results.prices]
     if not results.prices:
         notes.append("No price was given (`--price`, `--prices`), so there are no costs of ours.")
     return tuple(notes)
