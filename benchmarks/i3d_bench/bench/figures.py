@@ -70,7 +70,7 @@ def figure_png(results: BenchResults, name: str) -> bytes | None:
         figure = _drawn(results, name)
         if figure is None:
             return None
-        return png_bytes(figure, source=source_of(results), description=FIGURES[name].title)
+        return png_bytes(figure, source=source_of(results.sha256), description=FIGURES[name].title)
 
 
 def figure_svg(results: BenchResults, name: str) -> PageSvg | None:
@@ -84,9 +84,9 @@ def figure_svg(results: BenchResults, name: str) -> PageSvg | None:
         return None if figure is None else svg_for_page(figure, name=name)
 
 
-def source_of(results: BenchResults) -> str:
-    """Return what a picture says it was drawn from."""
-    return f"bench.json sha256 {results.sha256}"
+def source_of(sha256: str) -> str:
+    """Return what a picture says it was drawn from: a file of this checksum."""
+    return f"sha256 {sha256}"
 
 
 def _drawn(results: BenchResults, name: str) -> Figure | None:
