@@ -26,7 +26,7 @@ import numpy as np
 from i3d_bench.machine import machine_facts
 from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.report_data import write_report
+from i3d_ethogram.page.report_data import write_report
 from i3d_ethogram.smoothing import NO_SMOOTHING
 from i3d_export.profiles import load_profile
 

@@ -15,18 +15,18 @@ from typing import Any
 
 from i3d_client.durable import complete_file, write_errors
 from i3d_client.scores_file import SCORES_FILE
-from i3d_ethogram.boris_events import BORIS_FILE, write_boris_events
-from i3d_ethogram.boris_project import BORIS_PROJECT_FILE, write_boris_project
-from i3d_ethogram.boris_tabular import TABULAR_FILE, write_boris_tabular
-from i3d_ethogram.bouts_table import BOUTS_FILE, write_bouts
-from i3d_ethogram.deepethogram_csv import deepethogram_files, write_deepethogram
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.hours import HOURS_FILE, write_hours
-from i3d_ethogram.nwb_file import NWB_FILE, write_nwb
-from i3d_ethogram.overlay import OVERLAY_FILE, write_overlay
-from i3d_ethogram.parquet_file import PARQUET_FILE, write_parquet
-from i3d_ethogram.picture import PNG_FILE, SVG_FILE, write_pictures
+from i3d_ethogram.formats.boris_project import BORIS_PROJECT_FILE, write_boris_project
+from i3d_ethogram.formats.deepethogram_csv import deepethogram_files, write_deepethogram
+from i3d_ethogram.formats.nwb_file import NWB_FILE, write_nwb
+from i3d_ethogram.formats.overlay import OVERLAY_FILE, write_overlay
+from i3d_ethogram.formats.parquet_file import PARQUET_FILE, write_parquet
+from i3d_ethogram.pictures.picture import PNG_FILE, SVG_FILE, write_pictures
 from i3d_ethogram.reading import open_scores
+from i3d_ethogram.tables.boris_events import BORIS_FILE, write_boris_events
+from i3d_ethogram.tables.boris_tabular import TABULAR_FILE, write_boris_tabular
+from i3d_ethogram.tables.bouts_table import BOUTS_FILE, write_bouts
+from i3d_ethogram.tables.hours import HOURS_FILE, write_hours
 
 REPORT_FILE = "report.json"
 TABLES = ("bouts", "hours", "boris")

@@ -17,14 +17,14 @@ from i3d_client.errors import I3dError, InputError, MissingExtraError
 from i3d_client.inputs import Input
 from i3d_client.journal import OutputLock
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.experiment import Experiment
 from i3d_ethogram.metadata import NO_METADATA, read_metadata
+from i3d_ethogram.page.report_data import REPORT_PAGE, write_report
 from i3d_ethogram.reading import find_recordings, read_ethogram
 from i3d_ethogram.recorded_at import RecordedAt
 from i3d_ethogram.recording_files import OVERLAY, PICTURES, TABLES, Wanted
 from i3d_ethogram.recording_writers import RecordingWriters
-from i3d_ethogram.report_data import REPORT_PAGE, write_report
 from i3d_ethogram.smoothing import NO_SMOOTHING, Smoothing
+from i3d_ethogram.tables.experiment import Experiment
 
 _LOCK_FILE = ".i3d-report-lock"
 _EXTRA = "report"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i3d_ethogram.agreement import Agreement, agreement_of, measures_of, shares
-from i3d_ethogram.annotated_frames import OVERLAPPING, UNANNOTATED, UNKNOWN
+from i3d_ethogram.compare.agreement import Agreement, agreement_of, measures_of, shares
+from i3d_ethogram.compare.annotated_frames import OVERLAPPING, UNANNOTATED, UNKNOWN
 
 LABELS = ("rest", "groom", "eat")
 

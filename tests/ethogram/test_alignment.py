@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.ethogram.synthetic import HOMECAGE9, frame_times_us, random_bouts
 
-from i3d_ethogram.alignment import alignment_of
+from i3d_ethogram.compare.alignment import alignment_of
 
 FPS = Fraction(30)
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from i3d_client.errors import InputError
-from i3d_ethogram.annotated_frames import (
+from i3d_ethogram.annotations.annotation import Annotation, Interval
+from i3d_ethogram.compare.annotated_frames import (
     OVERLAPPING,
     UNANNOTATED,
     UNKNOWN,
     Frames,
     annotate_frames,
 )
-from i3d_ethogram.annotation import Annotation, Interval
 
 LABELS = ("rest", "groom", "eat by hand")
 

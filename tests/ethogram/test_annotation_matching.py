@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from i3d_client.errors import InputError
-from i3d_ethogram.annotation import Annotation, Interval
-from i3d_ethogram.annotation_matching import match_annotations, name_of
+from i3d_ethogram.annotations.annotation import Annotation, Interval
+from i3d_ethogram.annotations.annotation_matching import match_annotations, name_of
 
 
 def annotation(file: str, *media: str, observation: str = "") -> Annotation:

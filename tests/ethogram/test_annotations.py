@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i3d_client.errors import InputError
-from i3d_ethogram.annotation import Annotation, LeftOut
-from i3d_ethogram.annotation_boris import Chosen
-from i3d_ethogram.annotations import read_annotations
+from i3d_ethogram.annotations.annotation import Annotation, LeftOut
+from i3d_ethogram.annotations.annotation_boris import Chosen
+from i3d_ethogram.annotations.annotations import read_annotations
 
 # As BORIS 8.27.4 exports one observation of two videos, its time offset 10 s.
 TABULAR = """\

@@ -18,10 +18,10 @@ from tests.ethogram.any_ethogram import any_ethogram
 from tests.ethogram.synthetic import make_ethogram
 
 from i3d_client.frame_status import Status
-from i3d_ethogram.boris_events import BORIS_FILE, write_boris_events
-from i3d_ethogram.boris_tabular import TABULAR_FILE, write_boris_tabular
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.smoothing import Smoothing
+from i3d_ethogram.tables.boris_events import BORIS_FILE, write_boris_events
+from i3d_ethogram.tables.boris_tabular import TABULAR_FILE, write_boris_tabular
 
 DESCRIPTION = "Labelled by homecage9_fp32 version 1 (i3d-triton), not smoothed"
 AGGREGATED = (

@@ -12,8 +12,8 @@ from tests.ethogram.synthetic import HOMECAGE9, make_ethogram, write_recording
 
 from i3d_client.frame_status import Status
 from i3d_client.scores_file import Scores
-from i3d_ethogram.boris_project import BORIS_PROJECT_FILE, write_boris_project
 from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.formats.boris_project import BORIS_PROJECT_FILE, write_boris_project
 from i3d_ethogram.reading import open_scores, read_ethogram
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from i3d_ethogram.bout_matching import bouts_of, matched_bouts
+from i3d_ethogram.compare.bout_matching import bouts_of, matched_bouts
 
 
 def codes(text: str) -> np.ndarray:

@@ -12,8 +12,8 @@ from tests.ethogram.synthetic import make_ethogram
 
 from i3d_client.errors import OutputError
 from i3d_client.frame_status import Status
-from i3d_ethogram.bouts_table import BOUTS_COLUMNS, BOUTS_FILE, write_bouts
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
+from i3d_ethogram.tables.bouts_table import BOUTS_COLUMNS, BOUTS_FILE, write_bouts
 
 
 def rows_of(folder: Path, ethogram: Ethogram) -> list[dict[str, str]]:

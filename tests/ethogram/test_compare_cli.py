@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from tests.ethogram.synthetic import write_recording
 
 from i3d_client.errors import InputError, MissingExtraError, OutputError
-from i3d_ethogram.compare_cli import compare
+from i3d_ethogram.compare.compare_cli import compare
 
 BOUTS = [("rest", 10.0), ("groom", 5.0), ("rest", 5.0), ("eat", 10.0)]
 FILES = ["agreement.csv", "agreement.png", "agreement_labels.csv", "confusion.csv"]

@@ -7,17 +7,17 @@ import pytest
 from tests.ethogram.synthetic import HOMECAGE9, write_recording
 
 from i3d_client.errors import InputError, ResultError
-from i3d_ethogram.agreement import measures_of
-from i3d_ethogram.boris_events import write_boris_events
-from i3d_ethogram.boris_project import write_boris_project
-from i3d_ethogram.bouts_table import write_bouts
-from i3d_ethogram.comparing import compare_results
-from i3d_ethogram.comparison import MODEL, OTHER, CompareOptions, Comparison
-from i3d_ethogram.comparison_notes import Note
-from i3d_ethogram.comparison_total import ALL, total_of
-from i3d_ethogram.deepethogram_csv import write_deepethogram
+from i3d_ethogram.compare.agreement import measures_of
+from i3d_ethogram.compare.comparing import compare_results
+from i3d_ethogram.compare.comparison import MODEL, OTHER, CompareOptions, Comparison
+from i3d_ethogram.compare.comparison_notes import Note
+from i3d_ethogram.compare.comparison_total import ALL, total_of
+from i3d_ethogram.formats.boris_project import write_boris_project
+from i3d_ethogram.formats.deepethogram_csv import write_deepethogram
 from i3d_ethogram.reading import open_scores, read_ethogram
 from i3d_ethogram.smoothing import Smoothing
+from i3d_ethogram.tables.boris_events import write_boris_events
+from i3d_ethogram.tables.bouts_table import write_bouts
 
 BOUTS = [("rest", 10.0), ("groom", 5.0), ("rest", 5.0), ("eat", 10.0)]
 DEFAULT = CompareOptions()

@@ -10,9 +10,9 @@ from tests.ethogram.synthetic import HOMECAGE9, make_ethogram, write_recording
 
 from i3d_client.errors import OutputError
 from i3d_client.frame_status import Status
-from i3d_ethogram import deepethogram_csv
-from i3d_ethogram.deepethogram_csv import deepethogram_files, write_deepethogram
 from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.formats import deepethogram_csv
+from i3d_ethogram.formats.deepethogram_csv import deepethogram_files, write_deepethogram
 from i3d_ethogram.reading import read_ethogram
 
 

@@ -17,7 +17,10 @@ from tests.ethogram.synthetic import make_ethogram, random_bouts
 from i3d_client.errors import OutputError
 from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.experiment import (
+from i3d_ethogram.metadata import RecordingMetadata
+from i3d_ethogram.smoothing import Smoothing
+from i3d_ethogram.statistics import transitions
+from i3d_ethogram.tables.experiment import (
     ANIMALS_FILE,
     BOUT_STATISTICS_FILE,
     BUDGET_FILE,
@@ -25,9 +28,6 @@ from i3d_ethogram.experiment import (
     TRANSITIONS_FILE,
     Experiment,
 )
-from i3d_ethogram.metadata import RecordingMetadata
-from i3d_ethogram.smoothing import Smoothing
-from i3d_ethogram.statistics import transitions
 
 Table = list[dict[str, str]]
 LABELS = ("rest", "walk", "groom")

@@ -16,7 +16,7 @@ from tests.ethogram.synthetic import HOMECAGE9, make_ethogram
 
 from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
-from i3d_ethogram.hours import HOURS_FILE, hours_of, write_hours
+from i3d_ethogram.tables.hours import HOURS_FILE, hours_of, write_hours
 
 HOUR_US = 3_600_000_000
 

@@ -23,8 +23,8 @@ from i3d_client.durable import complete_file
 from i3d_client.errors import OutputError
 from i3d_client.results import read_run, write_run
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.nwb_file import NWB_FILE, write_nwb
-from i3d_ethogram.nwb_subject import subject_of
+from i3d_ethogram.formats.nwb_file import NWB_FILE, write_nwb
+from i3d_ethogram.formats.nwb_subject import subject_of
 from i3d_ethogram.reading import open_scores, read_ethogram
 
 NTSC = Fraction(30000, 1001)
@@ -263,7 +263,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, module: str) 
         f"import sys; sys.modules[{module!r}] = None\n"
         "from pathlib import Path\n"
         "from i3d_client.errors import MissingExtraError\n"
-        "from i3d_ethogram.nwb_file import write_nwb\n"
+        "from i3d_ethogram.formats.nwb_file import write_nwb\n"
         "from i3d_ethogram.reading import open_scores, read_ethogram\n"
         "out = Path(sys.argv[1])\n"
         "try:\n"

@@ -21,7 +21,7 @@ from i3d_client.results import read_run, write_run
 from i3d_client.video import open_video
 from i3d_ethogram.colours import UNSCORED_COLOUR, colours_of
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.overlay import OVERLAY_FILE, write_overlay
+from i3d_ethogram.formats.overlay import OVERLAY_FILE, write_overlay
 from i3d_ethogram.reading import open_scores, read_ethogram
 
 BOUTS = [("rest", 1.0), ("eat", 0.4), ("groom", 100.0)]
@@ -324,8 +324,8 @@ def test_without_matplotlib_it_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from i3d_client.errors import MissingExtraError\n"
-        "from i3d_ethogram import overlay\n"
-        "from i3d_ethogram.text_masks import TextMasks\n"
+        "from i3d_ethogram.formats import overlay\n"
+        "from i3d_ethogram.formats.text_masks import TextMasks\n"
         "try:\n"
         "    TextMasks(12)\n"
         "except MissingExtraError as error:\n"

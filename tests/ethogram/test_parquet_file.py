@@ -15,8 +15,8 @@ from tests.ethogram.synthetic import HOMECAGE9, frame_times_us, write_recording
 
 from i3d_client.frame_status import STATUS_NAMES
 from i3d_client.scores_file import FrameBatch, Scores
-from i3d_ethogram import parquet_file
-from i3d_ethogram.parquet_file import METADATA_KEY, PARQUET_FILE, write_parquet
+from i3d_ethogram.formats import parquet_file
+from i3d_ethogram.formats.parquet_file import METADATA_KEY, PARQUET_FILE, write_parquet
 from i3d_ethogram.reading import open_scores, read_ethogram
 from i3d_ethogram.smoothing import Smoothing
 
@@ -127,7 +127,7 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
         "import sys; sys.modules['pyarrow'] = None\n"
         "from pathlib import Path\n"
         "from i3d_client.errors import MissingExtraError\n"
-        "from i3d_ethogram.parquet_file import write_parquet\n"
+        "from i3d_ethogram.formats.parquet_file import write_parquet\n"
         "from i3d_ethogram.reading import open_scores, read_ethogram\n"
         "out = Path(sys.argv[1])\n"
         "try:\n"

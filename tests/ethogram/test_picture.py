@@ -17,8 +17,8 @@ from i3d_client.errors import MissingExtraError, OutputError
 from i3d_client.frame_status import Status
 from i3d_ethogram.colours import OTHER_COLOUR, UNSCORED_COLOUR, colours_of
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.picture import PNG_FILE, SVG_FILE, write_pictures
-from i3d_ethogram.picture_rows import rows_of, shortened
+from i3d_ethogram.pictures.picture import PNG_FILE, SVG_FILE, write_pictures
+from i3d_ethogram.pictures.picture_rows import rows_of, shortened
 
 COLOURS = colours_of(HOMECAGE9)
 MANY = tuple(f"behaviour {index}" for index in range(400))
@@ -249,7 +249,7 @@ def test_pictures_follow_from_the_ethogram_alone(tmp_path: Path) -> None:
 def test_pyplot_is_left_alone() -> None:
     program = (
         "import sys; from pathlib import Path; from tempfile import mkdtemp\n"
-        "from i3d_ethogram.picture import write_pictures\n"
+        "from i3d_ethogram.pictures.picture import write_pictures\n"
         "from tests.ethogram.synthetic import make_ethogram\n"
         "write_pictures(Path(mkdtemp()), make_ethogram([('rest', 5.0)]))\n"
         "assert 'matplotlib' in sys.modules\n"

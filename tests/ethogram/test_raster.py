@@ -10,7 +10,7 @@ from tests.ethogram.synthetic import make_ethogram, random_bouts
 
 from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
-from i3d_ethogram.raster import CELLS_US, RasterBudget
+from i3d_ethogram.page.raster import CELLS_US, RasterBudget
 
 
 def most_time(ethogram: Ethogram, start_us: int, stop_us: int) -> tuple[int, int]:

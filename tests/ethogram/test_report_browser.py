@@ -15,7 +15,7 @@ from tests.ethogram.synthetic import HOMECAGE9, make_ethogram, random_bouts
 from i3d_client.frame_status import Status
 from i3d_ethogram.colours import UNSCORED_COLOUR, colours_of
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.report_data import write_report
+from i3d_ethogram.page.report_data import write_report
 
 BOUTS = [("rest", 5), ("groom", 2), ("sniff", 3), ("eat", 10), ("drink", 10)]
 HOUR_US = 3_600_000_000

@@ -22,11 +22,11 @@ from tests.ethogram.synthetic import HOMECAGE9, make_ethogram, random_bouts
 from i3d_client.errors import MissingExtraError, ResultError
 from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.hours import hours_of
 from i3d_ethogram.metadata import RecordingMetadata
-from i3d_ethogram.report_data import REPORT_PAGE, write_report
+from i3d_ethogram.page.report_data import REPORT_PAGE, write_report
 from i3d_ethogram.smoothing import Smoothing
 from i3d_ethogram.statistics import bout_counts, bout_lengths_us, budget_us, transitions
+from i3d_ethogram.tables.hours import hours_of
 
 MANY = tuple(f"behaviour {index}" for index in range(400))
 

@@ -8,10 +8,10 @@ import pytest
 from tests.ethogram.synthetic import HOMECAGE9, write_recording
 
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
-from i3d_ethogram.hours import hours_of
 from i3d_ethogram.reading import read_ethogram
 from i3d_ethogram.smoothing import Smoothing
 from i3d_ethogram.smoothing_options import chosen_smoothing
+from i3d_ethogram.tables.hours import hours_of
 
 FRAMES = 4000
 AUTHORS = chosen_smoothing(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.conftest import MakeVideo, read_number
 
-from i3d_ethogram.strips import BoutTime, Strip, _Pictures, read_strips
+from i3d_ethogram.page.strips import BoutTime, Strip, _Pictures, read_strips
 
 
 def numbers(strip: Strip | str) -> list[int | None]:
@@ -72,7 +72,7 @@ def test_a_file_with_one_key_frame_is_decoded_once(make_video: MakeVideo) -> Non
 def test_a_file_is_left_where_a_picture_is_too_far(
     make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("i3d_ethogram.strips.MOST_FRAMES_OF_A_FILE", 100)
+    monkeypatch.setattr("i3d_ethogram.page.strips.MOST_FRAMES_OF_A_FILE", 100)
     video = make_video(600, gop=10_000)
     strips = dict(read_strips([bout(video, 500, 550, 0), bout(video, 10, 20, 1)], most_bytes=10**9))
     assert "too few key frames" in str(strips[0])

@@ -9,8 +9,8 @@ from tests.ethogram.ethograms import ethograms
 from tests.ethogram.synthetic import make_ethogram
 
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
+from i3d_ethogram.pictures.time_bins import time_in_bins
 from i3d_ethogram.statistics import budget_us
-from i3d_ethogram.time_bins import time_in_bins
 
 ALL_GROUPS = [[0, 3], [1], [2, 4, 5, 6, 7, 8], [UNSCORED]]
 

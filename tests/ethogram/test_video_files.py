@@ -8,7 +8,7 @@ import pytest
 
 from i3d_client.errors import VideoError
 from i3d_client.printable import printable
-from i3d_ethogram.video_files import find_video, relative_path
+from i3d_ethogram.formats.video_files import find_video, relative_path
 
 
 def recorded(path: Path, content: bytes) -> dict[str, object]:

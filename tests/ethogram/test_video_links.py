@@ -6,7 +6,7 @@ import pytest
 from tests.ethogram.report_pages import of_video
 from tests.ethogram.synthetic import make_ethogram
 
-from i3d_ethogram.video_links import video_files
+from i3d_ethogram.page.video_links import video_files
 
 BOUTS = [("rest", 10), ("eat", 20)]
 

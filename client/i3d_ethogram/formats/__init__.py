@@ -1,0 +1,1 @@
+"""Other formats, on request."""

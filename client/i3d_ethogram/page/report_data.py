@@ -1,0 +1,182 @@
+"""``report.html``: one file in which a lab sees all its recordings, and looks at any bout.
+
+It needs nothing else: styles, script and data are in it, and its content security policy lets it
+fetch nothing but videos beside the results. Recordings are taken in one at a time; what is kept of
+each does not grow with its length, but for one byte a cell (``raster``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from i3d_client.durable import complete_file
+from i3d_client.errors import MissingExtraError, ResultError
+from i3d_client.printable import printable
+from i3d_ethogram.colours import UNSCORED_COLOUR
+from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.metadata import ANIMAL, NO_METADATA, RecordingMetadata
+from i3d_ethogram.page import report_view as view
+from i3d_ethogram.page.report_animals import animals_of, section_view, whole_view
+from i3d_ethogram.page.report_embedded import Timelines, embedded_json
+from i3d_ethogram.page.report_notes import notes_on
+from i3d_ethogram.page.report_provenance import made_by, source_of
+from i3d_ethogram.page.report_recording import DOUBTFUL_BELOW, LONGEST, RecordingNumbers, numbers_of
+from i3d_ethogram.page.report_sections import Shown, numbers_together, shown_of
+from i3d_ethogram.page.report_strips import WHY_NO_STRIP, longest_strips, strips_note
+
+REPORT_PAGE = "report.html"
+MOST_DETAILED = 60
+_TEMPLATES = "templates"
+_PIECES_AT_ONCE = 1000
+
+
+def write_report(
+    out: Path,
+    ethograms: Iterable[Ethogram],
+    *,
+    metadata: RecordingMetadata = NO_METADATA,
+    title: str | None = None,
+    moved_to: Path | None = None,
+) -> Path:
+    """Write ``report.html``.
+
+    Args:
+        out: the folder of all results; the page is written into it.
+        ethograms: of its recordings; each is taken when the one before has been dealt with.
+        metadata: of the recordings; those of one animal are shown together.
+        title: of the page; None: the folder's name.
+        moved_to: a folder in which to look for videos that are not where they were.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ResultError: there is no ethogram.
+        MissingExtraError: Jinja is not installed.
+        OutputError: the page cannot be written.
+    """
+    template = _template()
+    recordings, timelines = [], Timelines()
+    for ethogram in ethograms:
+        recordings.append(numbers_of(ethogram, out=out, moved_to=moved_to))
+        timelines.add(ethogram)
+        del ethogram  # before the next one is made
+    if not recordings:
+        raise ResultError(f"{printable(out)}: no recordings to report on")
+    content = _content(recordings, timelines, metadata, title or printable(out.absolute().name))
+    with complete_file(out / REPORT_PAGE) as file:
+        pieces = template.stream(content)
+        pieces.enable_buffering(_PIECES_AT_ONCE)
+        for piece in pieces:
+            file.write(piece)
+    return out / REPORT_PAGE
+
+
+def _template() -> Any:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("report", needed_for="report.html") from error
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("i3d_ethogram.page", _TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _content(
+    recordings: Sequence[RecordingNumbers],
+    timelines: Timelines,
+    metadata: RecordingMetadata,
+    title: str,
+) -> dict[str, Any]:
+    shown = shown_of(recordings)
+    animals = list(animals_of(recordings, metadata))
+    detailed = len(animals) <= MOST_DETAILED
+    entries = []
+    for animal in animals:
+        of_animal = [recordings[place] for place in animal.recordings]
+        numbers = numbers_together(
+            of_animal, shown, with_hours=detailed, by_clock=animal.clock is not None
+        )
+        entries.append(view.Entry(animal, of_animal, numbers))
+    strips = dict(longest_strips(recordings))
+    columns = [column for column in metadata.columns if column != ANIMAL]
+    style, script = _source("report.css") + _colours(shown), _source("report.js")
+    return {
+        "title": title,
+        "version": version("i3d-triton"),
+        "style": _markup(style),
+        "script": _markup(script),
+        "style_hash": _hash(style),
+        "script_hash": _hash(script),
+        "notes": notes_on(recordings, unmatched=metadata.unmatched),
+        "shown": shown,
+        "columns": columns,
+        "noun": ANIMAL if ANIMAL in metadata.columns else "recording",
+        "grouped": any(len(animal.recordings) > 1 for animal in animals),
+        "overview": [
+            view.overview_row(
+                recordings[place],
+                animal=animal.name,
+                section=number,
+                shown=shown,
+                metadata=[metadata.of(recordings[place].name).get(name, "") for name in columns],
+            )
+            for number, animal in enumerate(animals)
+            for place in animal.recordings
+        ],
+        "whole": whole_view(recordings, entries, shown),
+        "sections": [
+            section_view(number, entry, shown, timelines, detailed=detailed)
+            for number, entry in enumerate(entries)
+        ],
+        "detailed": detailed,
+        "most_detailed": MOST_DETAILED,
+        "length_ticks": view.length_ticks(),
+        "doubtful_below": DOUBTFUL_BELOW,
+        "longest": LONGEST,
+        "num_bouts": timelines.num_bouts,
+        "cell_s": None if timelines.cell_us is None else timelines.cell_us // 1_000_000,
+        "strips": strips_note(strips),
+        "made_by": made_by(recordings),
+        "sources": [source_of(recording) for recording in recordings],
+        "data": _markup(
+            embedded_json(
+                recordings,
+                animals,
+                shown=shown,
+                timelines=timelines,
+                strips=strips,
+                why_no_strip=WHY_NO_STRIP,
+            )
+        ),
+    }
+
+
+def _source(name: str) -> str:
+    return (resources.files("i3d_ethogram.page") / _TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _colours(shown: Shown) -> str:
+    rows = [*enumerate(shown.colours), ("u", UNSCORED_COLOUR)]
+    return "".join(f".r{row}{{--row:{colour}}}\n" for row, colour in rows)
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _markup(source: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(source)  # noqa: S704  # our own files, and JSON that embedded_json made safe

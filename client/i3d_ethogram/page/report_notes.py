@@ -1,0 +1,97 @@
+"""What a reader must know before believing a page: its banner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from i3d_client.printable import printable
+from i3d_ethogram.page.report_recording import RecordingNumbers
+
+_NAMED = 4
+
+
+class Note(NamedTuple):
+    """One line of the banner; ``serious`` if numbers must not be compared as they stand."""
+
+    text: str
+    serious: bool
+
+
+def notes_on(recordings: Sequence[RecordingNumbers], *, unmatched: Sequence[str]) -> list[Note]:
+    """Say where recordings differ in how they were made, and what is missing.
+
+    Args:
+        recordings: all of the page.
+        unmatched: those of which the table of animals says nothing.
+    """
+    notes = [
+        Note(f"Recordings differ in {what}: {kinds}. Do not compare them as they stand.", True)
+        for what, key in _MADE_BY
+        if (kinds := _kinds(recordings, key))
+    ]
+    partial = [recording.name for recording in recordings if not recording.run.get("complete")]
+    if partial:
+        notes.append(
+            Note(f"Not complete: {_some(partial)}. See Quality for what is missing.", True)
+        )
+    clocks = {recording.recorded_at is not None for recording in recordings}
+    if len(clocks) > 1:
+        unknown = [recording.name for recording in recordings if recording.recorded_at is None]
+        notes.append(Note(f"When they began is not known of {_some(unknown)}.", False))
+    if unmatched:
+        notes.append(Note(f"The table of animals has no row for {_some(unmatched)}.", False))
+    return notes
+
+
+def model_text(recording: RecordingNumbers) -> str:
+    """Name a model: its name, version, engine."""
+    model = recording.run["model"]
+    return f"{model['name']}, version {model['version']}, {model['engine']}"
+
+
+def smoothing_text(recording: RecordingNumbers) -> str:
+    """Say what smoothed the labels."""
+    rules = recording.smoothing.as_document()
+    if not rules:
+        return "none"
+    return "; ".join(
+        f"{rule.replace('_', ' ')} {json.dumps(value)}" for rule, value in rules.items()
+    )
+
+
+def _build_text(recording: RecordingNumbers) -> str:
+    return json.dumps(recording.run["model"].get("build"), sort_keys=True, default=str)
+
+
+def _contract_text(recording: RecordingNumbers) -> str:
+    return json.dumps(recording.run["model"]["contract"], sort_keys=True)
+
+
+_Key = Callable[[RecordingNumbers], str]
+_MADE_BY: tuple[tuple[str, _Key], ...] = (
+    ("the model", model_text),
+    ("what the model was built from", _build_text),
+    ("the model's contract (labels, windows, geometry)", _contract_text),
+    ("smoothing", smoothing_text),
+)
+_TOO_LONG_TO_SHOW = 80
+
+
+def _kinds(recordings: Sequence[RecordingNumbers], key: _Key) -> str:
+    """Return the kinds that there are, each with a recording that is of it; empty if one."""
+    names: dict[str, list[str]] = {}
+    for recording in recordings:
+        names.setdefault(key(recording), []).append(recording.name)
+    if len(names) < 2:
+        return ""
+    return "; ".join(
+        f"{kind + ' in ' if len(kind) <= _TOO_LONG_TO_SHOW else 'one in '}{_some(of_kind)}"
+        for kind, of_kind in names.items()
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -1,0 +1,1 @@
+"""``ethogram.png`` and ``ethogram.svg``."""
