@@ -53,11 +53,12 @@ bench: setup
 	$(BIN)/python -m i3d_bench.wire --out benchmarks/results/wire.json
 	$(BIN)/python -m i3d_bench.fairness --out benchmarks/results/fairness.json
 	$(BIN)/python -m i3d_bench.gateway_load --out benchmarks/results/gateway_load.json
+	$(BIN)/python -m i3d_bench.report_page --out benchmarks/results/report_page.json
 	$(BIN)/python -m i3d_bench.kills --out benchmarks/results/kills.json
 	$(BIN)/python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
 
 docs: setup
-	$(BIN)/python -m i3d_bench.pages README.md
+	$(BIN)/python -m i3d_bench.pages README.md docs/formats.md
 
 setup: $(INSTALLED)
 
