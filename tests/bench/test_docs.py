@@ -85,8 +85,12 @@ def test_the_shape_has_a_table_and_a_picture(tmp_path: Path) -> None:
         "<!-- table:bench_shape:shape --><!-- / --> <!-- picture:bench_shape:shape --><!-- / -->",
         results=tmp_path,
     )
-    assert "| balanced | 0.7 | asynchronous | 10.0 | 7.00 |" in page
-    assert "| balanced | 0.7 | the longer of loading and device | 10.0 | 7.00 |" in page
+    assert "| balanced | 0.7 | asynchronous | 10.0 | 7.00 | – |" in page
+    assert "| balanced | 0.7 | the longer of loading and device | 10.0 | 7.00 | – |" in page
+    assert "| readers that sleep | 0.3 | asynchronous | 12.5 | – | 3.70 |" in page
+    assert (
+        "| readers that sleep | 0.3 | the longer of loading and device | 12.0 | – | 3.60 |" in page
+    )
     assert "SIMULATED" in page
     assert draw_pictures(page, results=tmp_path)["bench_shape_shape.png"]
 
@@ -103,4 +107,9 @@ def _invented_shape() -> str:
         "loading_alone_seconds": {"1": 10.0, "2": 5.0},
         "asynchronous_bound_seconds": {"1": 10.0, "2": 7.0},
     }
-    return json.dumps({"windows": 20, "settings": {"balanced": setting}})
+    paced = {
+        "loading_seconds_with_one_reader": 12.0,
+        "device_seconds": 3.6,
+        "seconds": {"synchronous": {"1": 16.0, "8": 16.0}, "asynchronous": {"1": 12.5, "8": 3.7}},
+    }
+    return json.dumps({"settings": {"balanced": setting}, "paced": paced})
