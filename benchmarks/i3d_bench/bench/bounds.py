@@ -66,7 +66,7 @@ class LoadingBounds:
         with held_to(self._cores):
             context = multiprocessing.get_context("spawn")
             self._pool: Pool = context.Pool(self._cores, use_one_opencv_thread)
-        self._once_in_each(time.sleep, 0.5)  # each of them has started
+        self._once_in_each(_start, 0.5)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -139,6 +139,11 @@ def _pictures(piece: Piece) -> Iterator[tuple[int, av.VideoFrame]]:
             for picture in reader.frames(stretch):
                 if picture is not None:
                     yield stretch.rotation, picture
+
+
+def _start(seconds: float) -> None:
+    """Import what this module does; wait, so that no process gets two of these jobs."""
+    time.sleep(seconds)
 
 
 def _keep_pictures(video: Path) -> None:

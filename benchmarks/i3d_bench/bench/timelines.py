@@ -91,7 +91,7 @@ def _spans(intervals: Sequence[Interval], begun_ns: int, end_ns: int) -> list[li
             else:
                 joined.append([start, stop])
         spans += [
-            [round((start - begun_ns) / 1e9, 4), round((stop - begun_ns) / 1e9, 4), what]
+            [round((start - begun_ns) / 1e9, 6), round((stop - begun_ns) / 1e9, 6), what]
             for start, stop in joined
         ]
     return sorted(spans)

@@ -55,7 +55,7 @@ def _trace(rounds: Rounds, one: Configuration, *, out: Path) -> dict[str, Any]:
         "cores": one.cores,
         "video": rounds.subjects[0].video.name,
         "file": name,
-        "seconds": round(outcome.seconds, 4),
+        "seconds": round(outcome.seconds, 6),
         "device_row": source,
         "rows": rows,
         "busy_percent": {
