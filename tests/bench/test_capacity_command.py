@@ -113,8 +113,11 @@ def test_the_price_of_the_bench_is_the_default(tmp_path: Path) -> None:
     path = write_bench(tmp_path / "bench.json", invented_bench() | {"price": price})
     (answer,) = answers(plan("--bench", path, "--cores", 8), pipeline="parallel", precision="fp16")
     assert answer["cost"] == pytest.approx(3 * answer["hours"])
-    assert "CHF a lab" in run("--bench", path, "--cores", 8)
-    assert "a lab" not in run("--bench", write_bench(path, invented_bench()), "--cores", 8)
+    assert "CHF" in run("--bench", path, "--cores", 8)
+    assert "CHF a lab" in run("--bench", path, "--cores", 8, "--labs", 2)
+    without = run("--bench", write_bench(path, invented_bench()), "--cores", 8)
+    assert "CHF" not in without
+    assert "cost" not in without
 
 
 def test_the_page_says_what_was_simulated_what_was_not_seen_and_how_far_off_it_is(

@@ -1,6 +1,7 @@
 """Fitting the planning model on an INVENTED bench.json: what made it must be found again."""
 
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from i3d_bench.bench.capacity_bench import Bench, read_bench
 from i3d_bench.bench.capacity_fit import fit_calibration, fit_rates, rates_by_video
 from i3d_bench.bench.capacity_validation import validate
 from i3d_client.errors import ResultError
+
+MEASURED = Path(__file__).parents[2] / "benchmarks" / "results" / "bench.json"
 
 
 def read(folder: Path, document: dict[str, Any]) -> Bench:
@@ -130,6 +133,15 @@ def test_loading_counts_before_its_parts(tmp_path: Path) -> None:
     document["bounds"] += loading
     found = fit_rates(read(tmp_path, document)).reading.seconds(1)
     assert found == pytest.approx(2 * 0.8 * TRUTH.reading.seconds(1))
+
+
+@pytest.mark.skipif(not MEASURED.exists(), reason="benchmarks/results/bench.json is not measured")
+def test_the_runs_that_this_project_stands_by_are_predicted() -> None:
+    bench = read_bench(MEASURED)
+    validation = validate(bench, rates_by_video(bench))
+    errors = validation.errors("asynchronous", held_out=True)
+    assert errors
+    assert median(errors) < 0.15
 
 
 @pytest.mark.parametrize("bound", ["decoding", "inference"])

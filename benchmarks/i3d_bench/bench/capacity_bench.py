@@ -33,6 +33,7 @@ class Run:
     q1_s: float
     q3_s: float
     start_s: float
+    repeats: int
     device_busy: float | None
 
 
@@ -144,6 +145,7 @@ def _run(entry: Mapping[str, Any]) -> Run:
         q1_s=float(entry["q1_s"]),
         q3_s=float(entry["q3_s"]),
         start_s=float(entry.get("start_s") or 0.0),
+        repeats=len(entry["seconds"]),
         device_busy=None if busy is None else float(busy),
     )
 

@@ -48,8 +48,9 @@ def print_plan(
     if question.labs > 1:
         what = f"{question.labs} labs with {what} each"
     costs = question.price is not None
+    cost = currency if question.labs == 1 else f"{currency} a lab"
     columns = ["pipeline", "precision", "cores", "frames/s", "× real time", "device busy"]
-    columns += ["limit", "at least", "takes", *([f"{currency} a lab".strip()] if costs else [])]
+    columns += ["limit", "at least", "takes", *([cost] if costs else [])]
     _print(console, what, columns, (_answer_cells(answer) for answer in plan.answers))
     for note in _notes_on(plan, rates, calibration):
         _say(console, note)
@@ -71,7 +72,7 @@ def print_validation(validation: Validation, console: Console) -> None:
                 str(row.run.cores),
                 row.run.video,
                 f"{row.run.median_s:.2f}",
-                f"{row.spread:.1%}",
+                "—" if row.spread is None else f"{row.spread:.1%}",
                 f"{row.bounds_s:.2f}",
                 f"{row.bounds_error:+.1%}",
                 "—" if row.held_out_s is None else f"{row.held_out_s:.2f}",
@@ -82,6 +83,7 @@ def print_validation(validation: Validation, console: Console) -> None:
             for row in validation.checked
         ),
     )
+    _say(console, "Bounds leave out how long a command takes to start.")
     for pipeline in PIPELINES:
         if bounds := validation.errors(pipeline, held_out=False):
             held = validation.errors(pipeline, held_out=True)

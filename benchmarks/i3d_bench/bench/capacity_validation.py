@@ -43,8 +43,13 @@ class Checked:
         return None if self.held_out_s is None else self.held_out_s / self.run.median_s - 1
 
     @property
-    def spread(self) -> float:
-        """Half of what lies between the quartiles of the repeats, over their median."""
+    def spread(self) -> float | None:
+        """Half of what lies between the quartiles of the repeats, over their median.
+
+        None if it was not repeated.
+        """
+        if self.run.repeats < 2:
+            return None
         return (self.run.q3_s - self.run.q1_s) / 2 / self.run.median_s
 
 
