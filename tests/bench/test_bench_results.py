@@ -78,8 +78,9 @@ def test_run_times_by_precision_are_of_every_video(tmp_path: Path) -> None:
 
 def test_what_was_not_seen_is_a_dash(tmp_path: Path) -> None:
     rows = cells(results(tmp_path), "timelines")
-    assert rows["synchronous, FP32"]["device busy"] == "50 %"
-    assert rows["asynchronous, FP32"]["device busy"] == "–"
+    row = rows["synchronous, FP32"]
+    assert (row["device's row filled"], row["with"]) == ("50 %", "executions, INVENTED")
+    assert rows["asynchronous, FP32"]["device's row filled"] == "–"
 
 
 def test_every_table_can_be_empty_but_for_the_machine(tmp_path: Path) -> None:

@@ -47,12 +47,12 @@ def timelines_table(results: BenchResults) -> Table:
             "cores",
             "took",
             "cores busy",
-            "device busy",
-            "the device's row is",
+            "device's row filled",
+            "with",
             "for ui.perfetto.dev",
         ),
         rows=tuple(rows),
-        words=("the device's row is", "for ui.perfetto.dev"),
+        words=("with", "for ui.perfetto.dev"),
     )
 
 
