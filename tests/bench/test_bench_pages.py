@@ -94,9 +94,9 @@ def test_the_page_fetches_nothing_and_draws_every_figure(page_path: Path) -> Non
         ids: list[str] = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
         assert len(ids) == len(set(ids))
         missing: list[str] = page.evaluate(
-            """[...document.querySelectorAll('use, image')]
-                .map(e => e.getAttribute('xlink:href'))
-                .filter(href => href.startsWith('#') && !document.querySelector(href))"""
+            """[...document.querySelectorAll('use, [clip-path]')]
+                .map(e => e.getAttribute('xlink:href') ?? e.getAttribute('clip-path').slice(4, -1))
+                .filter(href => !document.querySelector(href))"""
         )
         assert missing == []
         width: int = page.evaluate("document.documentElement.scrollWidth")

@@ -132,8 +132,7 @@ def svg_for_page(figure: Figure, *, name: str) -> PageSvg:
     svg = picture.getvalue().decode()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = _renamed(svg, name)
     # The page describes the picture, and says how large it is.
     svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
     svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
@@ -148,3 +147,14 @@ def svg_for_page(figure: Figure, *, name: str) -> PageSvg:
     for colour, variable in _PAGE_VARIABLES.items():
         rules = rules.replace(colour, variable)
     return PageSvg(svg, rules)
+
+
+def _renamed(svg: str, name: str) -> str:
+    """Number the ids: Matplotlib's are not unique on a page, and differ from run to run."""
+    numbers: dict[str, int] = {}
+
+    def rename(match: re.Match[str]) -> str:
+        number = numbers.setdefault(match[2], len(numbers))
+        return f"{match[1]}{name}-id{number}"
+
+    return re.sub(r'(\bid="|url\(#|href="#)([^")]+)', rename, svg)
