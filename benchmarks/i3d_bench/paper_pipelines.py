@@ -6,7 +6,8 @@ it to the model's geometry; tf.data feeds the windows in order:
 - *synchronous*: read and scale, normalise, infer, in turn;
 - *parallel*: as many readers as there are cores, each with a stretch of the video of its own
   (``interleave``), and a parallel ``map``;
-- *asynchronous*: the same, and ``prefetch``.
+- *asynchronous*: the same, and ``prefetch``, which the other two must be kept from having too:
+  TensorFlow adds one by itself. What ``interleave`` and a parallel ``map`` read ahead is theirs.
 
 TensorFlow has its own choice of threads and tf.data tunes itself. Everything that is done once
 (weights, ``tf.function``) is done in ``load``. For a process of its own, with oneDNN switched on.
@@ -181,13 +182,27 @@ def _dataset(pipeline: Pipeline, loading: _Loading, batch_segments: int) -> Any:
         return number, tf.repeat(values, INPUT_CHANNELS // contract.channels, axis=-1)
 
     if pipeline == "synchronous":
-        return reader(0, 0, loading.segments).map(normalise).batch(batch_segments)
+        dataset = reader(0, 0, loading.segments).map(normalise).batch(batch_segments)
+        return dataset.with_options(_as_written())
     cores = min(usable_cores(), loading.segments)
     bounds = np.linspace(0, loading.segments, cores + 1).round().astype(np.int64)
     readers = tf.data.Dataset.from_tensor_slices((np.arange(cores), bounds[:-1], bounds[1:]))
     dataset = readers.interleave(reader, cycle_length=cores, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.map(normalise, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_segments)
-    return dataset.prefetch(tf.data.AUTOTUNE) if pipeline == "asynchronous" else dataset
+    if pipeline == "parallel":
+        return dataset.with_options(_as_written())
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _as_written() -> Any:
+    """Return options without what TensorFlow makes of a pipeline by itself.
+
+    It adds a prefetch at the end, and lets a map and a batch run in threads of their own, which read
+    ahead: then the synchronous pipeline is not.
+    """
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    return options
 
 
 def read_windows(
