@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 from collections import deque
 from collections.abc import Callable
@@ -14,9 +15,10 @@ from typing import Self
 from i3d_client.errors import I3dError
 from i3d_client.options import usable_cores
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.recording_files import Wanted, write_recording
+from i3d_ethogram.recording_files import Wanted, write_recording_files
 
 _LEAST = 6  # recordings for which starting processes is worth its second
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _AHEAD = 2  # recordings a process, so that none waits
 
 
@@ -34,7 +36,7 @@ class RecordingWriters:
     def __init__(self, recordings: int, *, say: Callable[[str], None]) -> None:
         self.failed = 0
         self._say = say
-        self._waiting: deque[Future[str | None]] = deque()
+        self._waiting: deque[Future[list[str]]] = deque()
         self._processes = min(usable_cores(), recordings) if recordings >= _LEAST else 1
         self._pool: ProcessPoolExecutor | None = None
 
@@ -43,8 +45,7 @@ class RecordingWriters:
             self._pool = ProcessPoolExecutor(
                 self._processes,
                 mp_context=get_context("spawn"),
-                initializer=signal.signal,  # the parent says what an interruption means
-                initargs=(signal.SIGINT, signal.SIG_IGN),
+                initializer=_begin,
             )
         return self
 
@@ -71,16 +72,21 @@ class RecordingWriters:
         while len(self._waiting) > most:
             self._count(self._waiting.popleft().result())
 
-    def _count(self, problem: str | None) -> None:
-        if problem is not None:
-            self.failed += 1
+    def _count(self, problems: list[str]) -> None:
+        self.failed += bool(problems)
+        for problem in problems:
             self._say(f"error: {problem}")
 
 
-def _write(folder: Path, ethogram: Ethogram, wanted: Wanted) -> str | None:
+def _write(folder: Path, ethogram: Ethogram, wanted: Wanted) -> list[str]:
     """Return what went wrong: not every error passes from process to process."""
     try:
-        write_recording(folder, ethogram, wanted)
+        return write_recording_files(folder, ethogram, wanted)
     except I3dError as error:
-        return str(error)
-    return None
+        return [str(error)]
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Results of known content: written by the client's own code, or held in memory."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -234,6 +235,14 @@ def _spans(
     return spans
 
 
+def _content(video: Path) -> dict[str, Any]:
+    """Return the size and checksum of a video; of one that is not there, some."""
+    if not video.is_file():
+        return {"bytes": 1, "sha256": "0" * 64}
+    content = video.read_bytes()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
 def _run(
     contract: ModelContract,
     num_frames: int,
@@ -250,8 +259,7 @@ def _run(
         "videos": [
             {
                 "path": str(video),
-                "bytes": 1,
-                "sha256": "0" * 64,
+                **_content(video),
                 "codec": "h264",
                 "pixel_format": "yuv420p",
                 "width": 64,
