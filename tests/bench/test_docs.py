@@ -13,7 +13,7 @@ from i3d_client.errors import ResultError
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / "benchmarks" / "results"
-PAGES = [PROJECT / "README.md", PROJECT / "docs" / "benchmark.md"]
+PAGES = [PROJECT / name for name in ("README.md", "docs/benchmark.md", "docs/formats.md")]
 PAGE = """before
 <!-- table:bench:costs -->
 what was here

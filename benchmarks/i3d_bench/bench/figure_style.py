@@ -27,6 +27,7 @@ _PAGE_VARIABLES = {TEXT: "var(--text)", FAINT: "var(--faint)", LINE: "var(--line
 BOUND_COLOUR = "#78818f"
 GROUNDS = ("#ffffff", "#16181d")
 _DOTS_PER_INCH = 150
+_PIXELS_PER_INCH = 108  # on a page: text as large as the page's small print
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,8 @@ def svg_for_page(figure: Figure, *, name: str) -> PageSvg:
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = _renamed(svg, name)
     # The page describes the picture, and says how large it is.
-    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r'\1 aria-hidden="true"', svg, count=1)
-    svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
+    svg = svg.replace("<svg", f'<svg aria-hidden="true" class="{name}-size"', 1)
     classes: dict[str, str] = {}
 
     def as_class(match: re.Match[str]) -> str:
@@ -143,7 +144,9 @@ def svg_for_page(figure: Figure, *, name: str) -> PageSvg:
         return f'class="{classes.setdefault(style, f"{name}-{len(classes)}")}"'
 
     svg = re.sub(r'\bstyle="([^"]*)"', as_class, svg)
-    rules = "\n".join(f".{of} {{ {style} }}" for style, of in classes.items())
+    width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
+    rules = f".{name}-size {{ width: {width}px; min-width: min(35rem, {width}px); }}\n"
+    rules += "\n".join(f".{of} {{ {style} }}" for style, of in classes.items())
     for colour, variable in _PAGE_VARIABLES.items():
         rules = rules.replace(colour, variable)
     return PageSvg(svg, rules)
