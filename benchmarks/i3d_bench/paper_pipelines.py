@@ -197,8 +197,8 @@ def _dataset(pipeline: Pipeline, loading: _Loading, batch_segments: int) -> Any:
 def _as_written() -> Any:
     """Return options without what TensorFlow makes of a pipeline by itself.
 
-    It adds a prefetch at the end, and lets a map and a batch run in threads of their own, which read
-    ahead: then the synchronous pipeline is not.
+    It adds a prefetch at the end, and gives a map and a batch threads of their own, which read
+    ahead: then the synchronous pipeline is none.
     """
     options = tf.data.Options()
     options.experimental_optimization.apply_default_optimizations = False
