@@ -195,7 +195,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     path = folder / RUN_FILE
     try:
         document = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     except OSError as error:
         raise OutputError(
@@ -215,24 +215,35 @@ def check_tables(folder: Path, run: Mapping[str, Any]) -> str | None:
         recorded = files.get(name) if isinstance(files, dict) else None
         if not isinstance(recorded, dict):
             return f"{folder / RUN_FILE}: does not say what {name} was"
-        if (problem := _difference(folder / name, recorded)) is not None:
-            return problem
+        if (problem := difference_of(folder / name, recorded)) is not None:
+            return f"{folder / name}: {problem}"
     return None
 
 
-def _difference(path: Path, recorded: Mapping[str, object]) -> str | None:
+def difference_of(
+    path: Path, recorded: Mapping[str, object], *, content: bool = True
+) -> str | None:
+    """Return why a file is not the one that was recorded, without its name; None if it is.
+
+    Args:
+        path: of the file.
+        recorded: its ``FileRecord``, as ``run.json`` has it.
+        content: compare the SHA-256 too, for which the file is read, in parts.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size != recorded.get("bytes"):
-                return f"{path}: expected {recorded.get('bytes')} bytes, found {size}"
+                return f"expected {recorded.get('bytes')} bytes, found {size}"
+            if not content:
+                return None
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        return f"{path}: is not there"
+        return "is not there"
     except OSError as error:
-        return f"{path}: cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror}"
     if sha256 != recorded.get("sha256"):
-        return f"{path}: expected the SHA-256 {recorded.get('sha256')}, found {sha256}"
+        return f"expected the SHA-256 {recorded.get('sha256')}, found {sha256}"
     return None
 
 

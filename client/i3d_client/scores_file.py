@@ -33,6 +33,7 @@ SCORES_FILE = "scores.npz"
 _ROWS_AT_ONCE = 1 << 16
 _CELLS_AT_ONCE = 1 << 20
 _TIMES_AT_ONCE = 1 << 12
+_MOST_PROBABLE = 1.01  # a network in half precision may round 1 upwards
 _LOCAL_HEADER_BYTES = 30  # of a member of a ZIP archive (APPNOTE.TXT 4.3.7)
 
 Times = Callable[[int, int], NDArray[np.int64]]
@@ -68,6 +69,7 @@ class Scores:
     """
 
     def __init__(self, path: Path, contract: ModelContract) -> None:
+        self._path = path
         try:
             arrays = dict(_arrays_in_place(path))
             self._probabilities = _expected(arrays, "probabilities", 2, "float32")
@@ -78,19 +80,22 @@ class Scores:
             self.first_frame = int(_expected(arrays, "first_frame", 0, "int64"))
             self.num_frames = len(self._times_us) - 1
             self._grid = WindowGrid(self.num_frames, contract.clip_frames, contract.stride)
+            if self.num_frames < 1:
+                raise ValueError("times_us: expected a frame or more, and the end")
             windows = (self._grid.count, len(contract.labels))
             if self._probabilities.shape != windows or len(self._scored) != windows[0]:
                 raise ValueError(f"expected {windows} probabilities: {self._probabilities.shape}")
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise ResultError(
-                f"{printable(path)}: cannot be used: {error}. Classify the video again, with "
-                "--overwrite"
-            ) from error
+            raise _unusable(path, str(error)) from error
         self.labels = contract.labels
         self._label_frame = contract.label_frame
 
     def batches(self) -> Iterator[FrameBatch]:
-        """Yield all frames in order; memory does not depend on how many there are."""
+        """Yield all frames in order; memory does not depend on how many there are.
+
+        Raises:
+            ResultError: a frame ends before it is shown, or what should be probabilities is none.
+        """
         rows = max(256, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // len(self.labels)))
         for first in range(0, self.num_frames, rows):
             yield self._batch(first, min(first + rows, self.num_frames))
@@ -102,9 +107,11 @@ class Scores:
         probabilities = np.zeros((stop - first, len(self.labels)), np.float32)
         labelled = windows >= 0
         probabilities[labelled] = self._probabilities[windows[labelled]]
+        times_us = np.array(self._times_us[first : stop + 1])
+        self._check(first, times_us, probabilities)
         return FrameBatch(
             first_frame=first + self.first_frame,
-            times_us=np.array(self._times_us[first : stop + 1]),
+            times_us=times_us,
             probabilities=probabilities,
             statuses=frame_statuses(
                 windows,
@@ -115,6 +122,32 @@ class Scores:
                 given_up=self._given_up,
             ),
         )
+
+    def _check(
+        self, first: int, times_us: NDArray[np.int64], probabilities: NDArray[np.float32]
+    ) -> None:
+        earlier = np.flatnonzero(times_us[1:] < times_us[:-1])
+        if len(earlier):
+            frame = first + int(earlier[0])
+            raise _unusable(
+                self._path,
+                f"times_us: expected times that do not decrease, got one after frame {frame} of "
+                "those classified that does",
+            )
+        # Of one with NaN in it, the smallest is NaN, and NaN is not at least 0.
+        low, high = float(probabilities.min()), float(probabilities.max())
+        if not (low >= 0 and high <= _MOST_PROBABLE):
+            raise _unusable(
+                self._path,
+                f"probabilities: expected 0 to 1, got {low:g} to {high:g} in the frames from "
+                f"{first} on of those classified",
+            )
+
+
+def _unusable(path: Path, why: str) -> ResultError:
+    return ResultError(
+        f"{printable(path)}: cannot be used: {why}. Classify the video again, with --overwrite"
+    )
 
 
 def write_scores(

@@ -19,9 +19,10 @@ from i3d_client.contract import ModelContract
 from i3d_client.errors import ContractError, ResultError
 from i3d_client.folder_search import natural_order
 from i3d_client.printable import printable
-from i3d_client.results import RUN_FILE, read_run
+from i3d_client.results import RUN_FILE, difference_of, read_run
 from i3d_client.scores_file import SCORES_FILE, Scores
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
+from i3d_ethogram.run_document import CLASSIFY_AGAIN, check_run
 from i3d_ethogram.smoothing import NO_SMOOTHING, Smoothing, frame_codes, median_codes, merge_runs
 
 
@@ -53,9 +54,10 @@ def open_scores(folder: Path) -> Scores:
     """Open a recording's ``scores.npz``.
 
     Raises:
-        ResultError: it is not there, not whole, or made by another version.
+        ResultError: it is not there, not whole, or made by another version; its content is not
+            compared with what ``run.json`` recorded, its size is.
     """
-    return _open_scores(folder, _whole_run(folder))
+    return _open_scores(folder, _whole_run(folder), content=False)
 
 
 def read_ethogram(
@@ -77,7 +79,7 @@ def read_ethogram(
         ResultError: they are not there, not whole, or made by another version.
     """
     run = _whole_run(out / name)
-    scores = _open_scores(out / name, run)
+    scores = _open_scores(out / name, run, content=True)
     codes, statuses = _codes(scores, smoothing)
     starts = np.flatnonzero(_changes(codes, statuses))
     runs = merge_runs(
@@ -113,17 +115,24 @@ def _whole_run(folder: Path) -> Mapping[str, Any]:
     if not isinstance(run.get("files"), dict) or SCORES_FILE not in run["files"]:
         raise ResultError(
             f"{printable(folder)}: has no {SCORES_FILE}: an earlier version of i3d wrote it. "
-            "Classify the video again, into another folder or with --overwrite"
+            f"{CLASSIFY_AGAIN}"
         )
+    check_run(folder / RUN_FILE, run)
     return run
 
 
-def _open_scores(folder: Path, run: Mapping[str, Any]) -> Scores:
+def _open_scores(folder: Path, run: Mapping[str, Any], *, content: bool) -> Scores:
+    path = folder / SCORES_FILE
+    changed = difference_of(path, run["files"][SCORES_FILE], content=content)
+    if changed is not None:
+        raise ResultError(f"{printable(path)}: cannot be used: {changed}. {CLASSIFY_AGAIN}")
     try:
         contract = ModelContract.from_json(json.dumps(run["model"]["contract"]))
-    except (ContractError, KeyError, TypeError) as error:
-        raise ResultError(f"{printable(folder / RUN_FILE)}: the contract: {error}") from error
-    return Scores(folder / SCORES_FILE, contract)
+    except ContractError as error:
+        raise ResultError(
+            f"{printable(folder / RUN_FILE)}: model.contract: {error}. {CLASSIFY_AGAIN}"
+        ) from error
+    return Scores(path, contract)
 
 
 def _codes(scores: Scores, smoothing: Smoothing) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:

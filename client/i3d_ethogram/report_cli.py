@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from i3d_ethogram.finite_float import MOMENT_S
+
 if TYPE_CHECKING:
     from i3d_ethogram.report import Format
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--overlay-time",
     nargs=2,
-    type=float,
+    type=MOMENT_S,
     metavar="START STOP",
     help="Of the overlay, only what is shown in these seconds of the recording.",
 )

@@ -92,6 +92,46 @@ def test_numpy_reads_it_too(tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays["times_us"], frame_times_us(100, 30))
 
 
+def test_what_is_no_probability_or_no_time_is_refused_where_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, num_frames=3000) / "scores.npz"
+    monkeypatch.setattr(scores_file, "_ROWS_AT_ONCE", 1)
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    for value in (np.nan, np.inf, -0.5, 1.5):
+        probabilities = content["probabilities"].copy()
+        probabilities[2000, 1] = value
+        np.savez(path, **{**content, "probabilities": probabilities})
+        batches = scores_of(path.parent).batches()
+        next(batches)  # what is right before is read
+        with pytest.raises(ResultError, match=r"scores\.npz: cannot be used: probabilities: exp"):
+            list(batches)
+    for frame in (255, 256, 257, 2000, 2999):  # also where one batch ends and the next begins
+        times_us = content["times_us"].copy()
+        times_us[frame + 1] = times_us[frame] - 1
+        np.savez(path, **{**content, "times_us": times_us})
+        with pytest.raises(ResultError, match=f"times_us: .* after frame {frame} of"):
+            list(scores_of(path.parent).batches())
+    times_us[2999:] = times_us[2998]  # frames that are shown at one time are none of our business
+    np.savez(path, **{**content, "times_us": times_us})
+    assert len(list(scores_of(path.parent).batches())) > 10
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_recording_without_a_frame_is_refused(tmp_path: Path, number: int) -> None:
+    path = write(tmp_path, num_frames=100) / "scores.npz"
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    for name in ("probabilities", "scored"):
+        content[name] = content[name][:0]
+    np.savez(path, **{**content, "times_us": content["times_us"][:number]})
+    with pytest.raises(
+        ResultError, match=r"scores\.npz: cannot be used: times_us: expected a frame"
+    ):
+        scores_of(path.parent)
+
+
 @pytest.mark.parametrize("harm", ["cut", "text", "pickle", "compressed", "missing", "other model"])
 def test_what_is_not_such_a_file_is_refused(tmp_path: Path, harm: str) -> None:
     path = write(tmp_path, num_frames=100) / "scores.npz"

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.ethogram.synthetic import write_recording
 
-from i3d_client.errors import InputError, MissingExtraError, OutputError
+from i3d_client.errors import InputError, MissingExtraError, OutputError, ResultError
 from i3d_ethogram.compare.compare_cli import compare
 
 BOUTS = [("rest", 10.0), ("groom", 5.0), ("rest", 5.0), ("eat", 10.0)]
@@ -133,11 +133,12 @@ def test_a_model_of_400_labels_shows_those_that_occur(tmp_path):
     assert "4 labels more" in answer.output
 
 
-def test_nothing_that_can_be_compared_is_no_error(case, tmp_path):
+def test_nothing_that_can_be_compared_is_an_error_after_all_is_written(case, tmp_path):
     folder, _ = case
     notes = intervals(tmp_path / "late.csv", (100, 110, "rest"))
     answer = run(folder, notes, "--out", tmp_path / "agreement")
-    assert answer.exit_code == 0
+    assert answer.exit_code == 1
+    assert "error: no frame could be compared" in answer.output
     assert "0 of 900 frames compared" in answer.output
     assert "1 of 1 events lie wholly outside" in answer.output
     (overall,) = rows_of(tmp_path / "agreement" / "agreement.csv")
@@ -156,6 +157,31 @@ def test_the_picture_is_the_same_each_time(case, tmp_path):
     picture = (tmp_path / "one" / "agreement.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert picture == (tmp_path / "two" / "agreement.png").read_bytes()
+
+
+def test_one_recording_that_can_be_compared_is_enough(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        write_recording(tmp_path / "out", name, num_frames=900, bouts=BOUTS)
+    here = intervals(tmp_path / "a.mp4.csv", (1, 11, "rest"))
+    late = intervals(tmp_path / "b.mp4.csv", (100, 110, "rest"))
+    assert run(tmp_path / "out", here, late).exit_code == 0
+    assert run(tmp_path / "out" / "b.mp4", late).exit_code == 1
+
+
+@pytest.mark.parametrize("option", ["--start", "--stop", "--tolerance", "--offset"])
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e300", "-1e300"])
+def test_seconds_are_finite(case, option, text):
+    answer = run(*case, option, text)
+    assert answer.exit_code == 2
+    assert f"Invalid value for '{option}'" in answer.output
+
+
+def test_a_run_json_that_is_not_whole_is_said(case):
+    folder, notes = case
+    path = folder / "run.json"
+    path.write_text(path.read_text().replace('"videos"', '"films"'))
+    with pytest.raises(ResultError, match=r"run\.json: videos: expected a list"):
+        run(folder, notes)
 
 
 @pytest.mark.parametrize("text", ["rest", "=rest"])

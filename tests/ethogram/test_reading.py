@@ -119,8 +119,23 @@ def test_what_is_not_there_or_not_whole_is_said(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="an earlier version"):
         read_ethogram(tmp_path, "old")
     (folder / "scores.npz").unlink()
-    with pytest.raises(ResultError, match=r"scores\.npz: cannot be used"):
+    with pytest.raises(ResultError, match=r"scores\.npz: cannot be used: is not there"):
         read_ethogram(tmp_path, folder.name)
     (folder / "run.json").unlink()
     with pytest.raises(ResultError, match="no whole results"):
         read_ethogram(tmp_path, folder.name)
+
+
+def test_scores_that_run_json_does_not_record_are_refused(tmp_path: Path) -> None:
+    folder = write_recording(tmp_path, num_frames=3000)
+    path = folder / "scores.npz"
+    content = path.read_bytes()
+    place = content.index(b"probabilities.npy") + 20_000  # a score, a little different
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(ResultError, match=r"scores\.npz: cannot be used: expected the SHA-256"):
+        read_ethogram(tmp_path, folder.name)
+    open_scores(folder)  # which is read again for each format, right after read_ethogram
+    path.write_bytes(content + b"\0")
+    for read in (lambda: read_ethogram(tmp_path, folder.name), lambda: open_scores(folder)):
+        with pytest.raises(ResultError, match=rf"expected {len(content)} bytes, found"):
+            read()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
+
+from i3d_ethogram.finite_float import MOMENT_S, FiniteFloat
 
 
 @click.command()
@@ -26,7 +29,7 @@ import click
 )
 @click.option(
     "--tolerance",
-    type=click.FloatRange(min=0, max=3600),
+    type=FiniteFloat(min=0, max=3600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -34,13 +37,13 @@ import click
 )
 @click.option(
     "--offset",
-    type=click.FloatRange(-1e6, 1e6),
+    type=FiniteFloat(-1e6, 1e6),
     default=0.0,
     metavar="SECONDS",
     help="Add this to the annotation's times.",
 )
-@click.option("--start", type=float, metavar="SECONDS", help="Leave out what comes before.")
-@click.option("--stop", type=float, metavar="SECONDS", help="Leave out what comes after.")
+@click.option("--start", type=MOMENT_S, metavar="SECONDS", help="Leave out what comes before.")
+@click.option("--stop", type=MOMENT_S, metavar="SECONDS", help="Leave out what comes after.")
 @click.option(
     "--others",
     is_flag=True,
@@ -92,7 +95,8 @@ def compare(
     RESULT is the folder of a recording, or of all recordings, as i3d classify wrote it. An
     ANNOTATION is an export or a project of BORIS, labels of DeepEthogram, a table of intervals
     (start_s, stop_s, label; video, if of several) or of frames (frame, label). Of several
-    annotations of one recording, people are compared with each other too.
+    annotations of one recording, people are compared with each other too. It is an error if no
+    frame at all could be compared.
     """
     from i3d_ethogram.annotations.annotation_boris import Chosen
     from i3d_ethogram.compare.compare_view import print_comparison
@@ -128,6 +132,14 @@ def compare(
         write_comparison(out, comparisons, options=options)
         write_agreement_picture(out, comparisons)
         click.echo(f"→ {out}")
+    if not any(comparison.agreement.account.compared for comparison in comparisons):
+        click.echo(
+            "error: no frame could be compared: expected one that has a label in both. See the "
+            "notes above; --offset moves the annotation, --map names its behaviours, --others "
+            "takes what is not annotated as a behaviour",
+            err=True,
+        )
+        sys.exit(1)
 
 
 def _names(given: tuple[str, ...]) -> dict[str, str]:

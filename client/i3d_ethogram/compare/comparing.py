@@ -28,6 +28,7 @@ from i3d_ethogram.compare.comparison_notes import Note, notes_on, notes_on_frame
 from i3d_ethogram.ethogram import Ethogram
 from i3d_ethogram.formats.video_files import first_frames_of_videos
 from i3d_ethogram.reading import find_recordings, open_scores, read_ethogram
+from i3d_ethogram.run_document import check_run
 
 
 def compare_results(
@@ -223,6 +224,7 @@ def _videos(folder: Path) -> list[str]:
     run = read_run(folder)
     if run is None:
         raise ResultError(f"{printable(folder / RUN_FILE)}: is not a result of i3d classify")
+    check_run(folder / RUN_FILE, run)
     return [str(video["path"]) for video in run["videos"]]
 
 
