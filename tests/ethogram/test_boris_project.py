@@ -1,6 +1,8 @@
 """review.boris, as BORIS reads it. That BORIS opens it was seen with BORIS 8.27.4 itself."""
 
+import hashlib
 import json
+import os
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime
@@ -161,3 +163,28 @@ def test_a_part_of_a_recording_has_the_frames_of_the_video(tmp_path: Path) -> No
     seen = observation(folder)
     assert [event[5] for event in seen["events"]] == [75, 960]
     assert list(seen["media_info"]["length"].values()) == [40.0]
+
+
+def test_a_video_that_moved_is_named_where_it_is_now(
+    recording: tuple[Path, Ethogram, Scores], tmp_path: Path
+) -> None:
+    folder, ethogram, scores = recording
+    video = {
+        **ethogram.run["videos"][0],
+        "path": str(tmp_path / "gone" / "mouse.mp4"),
+        "bytes": 5,
+        "sha256": hashlib.sha256(b"video").hexdigest(),
+    }
+    ethogram = replace(ethogram, run={**ethogram.run, "videos": [video]})
+    place = tmp_path / "moved" / "m1" / "mouse.mp4"
+    place.parent.mkdir(parents=True)
+    for content, path in (
+        (b"VIDEO", "../../gone/mouse.mp4"),
+        (b"video", "../../moved/m1/mouse.mp4"),
+    ):
+        place.write_bytes(content)
+        os.utime(place, ns=(len(path), len(path)))
+        write_boris_project(folder, ethogram, scores, videos=tmp_path / "moved")
+        seen = observation(folder)
+        assert seen["file"]["1"] == [path]
+        assert list(seen["media_info"]["length"]) == [path]

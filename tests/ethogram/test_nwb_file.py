@@ -1,6 +1,8 @@
 """ethogram.nwb, as pynwb reads it and nwbinspector judges it."""
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -275,3 +277,27 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, module: str) 
     command = [sys.executable, "-c", program, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.strip() == "--format nwb needs an extra: pip install 'i3d-triton[nwb]'"
+
+
+def test_a_video_that_moved_is_linked_where_it_is_now(
+    recording: tuple[Path, Ethogram], tmp_path: Path
+) -> None:
+    folder, ethogram = recording
+    video = {
+        **ethogram.run["videos"][0],
+        "path": str(tmp_path / "gone" / "mouse.mp4"),
+        "bytes": 5,
+        "sha256": hashlib.sha256(b"video").hexdigest(),
+    }
+    ethogram = replace(ethogram, run={**ethogram.run, "videos": [video]})
+    place = tmp_path / "moved" / "m1" / "mouse.mp4"
+    place.parent.mkdir(parents=True)
+    for content, path in (
+        (b"VIDEO", "../../gone/mouse.mp4"),
+        (b"video", "../../moved/m1/mouse.mp4"),
+    ):
+        place.write_bytes(content)
+        os.utime(place, ns=(len(path), len(path)))
+        write_nwb(folder, ethogram, open_scores(folder), videos=tmp_path / "moved")
+        with read(folder) as nwb:
+            assert nwb.acquisition["video"].external_file[:].tolist() == [path]

@@ -8,7 +8,7 @@ import pytest
 
 from i3d_client.errors import VideoError
 from i3d_client.printable import printable
-from i3d_ethogram.formats.video_files import find_video, relative_path
+from i3d_ethogram.formats.video_files import find_video, relative_path, video_path
 
 
 def recorded(path: Path, content: bytes) -> dict[str, object]:
@@ -48,6 +48,41 @@ def test_what_is_not_there_is_said_with_a_way_out(tmp_path: Path) -> None:
         find_video(recorded(path, b"video"))
     with pytest.raises(VideoError, match=r"nor below .*\. Give"):
         find_video(recorded(path, b"video"), videos=tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mouse.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "mouse.mp4").write_bytes(b"video")
+    gone = recorded(tmp_path / "gone" / "mouse.mp4", b"video")
+    assert find_video(gone, videos=tmp_path) == tmp_path / "b" / "mouse.mp4"
+
+
+def test_a_moved_video_is_read_once_unless_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mouse.mp4").write_bytes(b"video")
+    gone = recorded(tmp_path / "gone" / "mouse.mp4", b"video")
+    digest, reads = hashlib.file_digest, []
+    monkeypatch.setattr(hashlib, "file_digest", lambda *file: reads.append(1) or digest(*file))
+    for _ in range(3):
+        assert find_video(gone, videos=tmp_path) == tmp_path / "mouse.mp4"
+    assert len(reads) == 1
+    (tmp_path / "mouse.mp4").write_bytes(b"VIDEO")
+    os.utime(tmp_path / "mouse.mp4", ns=(1, 1))
+    with pytest.raises(VideoError):
+        find_video(gone, videos=tmp_path)
+
+
+def test_what_is_nowhere_keeps_the_path_that_was_recorded(tmp_path: Path) -> None:
+    gone = recorded(tmp_path / "gone" / "mouse.mp4", b"video")
+    (tmp_path / "mouse.mp4").write_bytes(b"VIDEO")
+    for videos in (None, tmp_path, tmp_path / "gone"):
+        assert video_path(gone, videos=videos) == tmp_path / "gone" / "mouse.mp4"
+    (tmp_path / "mouse.mp4").write_bytes(b"video")
+    os.utime(tmp_path / "mouse.mp4", ns=(1, 1))
+    assert video_path(gone, videos=tmp_path) == tmp_path / "mouse.mp4"
 
 
 def test_a_name_that_is_not_utf8_is_found_though_run_json_cannot_hold_it(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 from fractions import Fraction
 from pathlib import Path
 from urllib.parse import unquote
@@ -60,14 +61,27 @@ def test_a_file_that_changed_is_not_shown(tmp_path: Path) -> None:
 
 def test_a_file_that_moved_is_looked_for(tmp_path: Path) -> None:
     path = file(tmp_path / "old" / "mouse.mp4")
-    ethogram = of_video(make_ethogram(BOUTS), path)
-    (tmp_path / "new").mkdir()
-    path.rename(tmp_path / "new" / "mouse.mp4")
+    ethogram = of_video(make_ethogram(BOUTS), path, sha256=hashlib.sha256(b"x" * 10).hexdigest())
+    place = tmp_path / "new" / "m1" / "day 2" / "mouse.mp4"
+    place.parent.mkdir(parents=True)
+    path.rename(place)
     out = tmp_path / "results"
     assert video_files(ethogram, out=out)[0].url is None
     assert f"{path} is not there" in video_files(ethogram, out=out)[0].why_not
     moved = video_files(ethogram, out=out, moved_to=tmp_path / "new")
-    assert moved[0].url == "./../new/mouse.mp4"
+    assert (moved[0].path, moved[0].url) == (place, "./../new/m1/day%202/mouse.mp4")
+
+
+def test_a_file_of_the_same_name_and_size_is_not_taken_for_the_one_that_moved(
+    tmp_path: Path,
+) -> None:
+    path = file(tmp_path / "old" / "mouse.mp4")
+    ethogram = of_video(make_ethogram(BOUTS), path, sha256=hashlib.sha256(b"x" * 10).hexdigest())
+    path.unlink()
+    file(tmp_path / "new" / "mouse.mp4").write_bytes(b"y" * 10)
+    (found,) = video_files(ethogram, out=tmp_path / "results", moved_to=tmp_path / "new")
+    assert (found.url, found.there, found.path) == (None, False, path)
+    assert found.why_not == f"{path} is not there, and it is not below {tmp_path / 'new'}"
 
 
 @pytest.mark.parametrize(

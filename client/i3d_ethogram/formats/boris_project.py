@@ -24,7 +24,7 @@ from i3d_client.scores_file import Scores
 from i3d_ethogram.colours import colours_of
 from i3d_ethogram.ethogram import UNSCORED, Ethogram, seconds_text
 from i3d_ethogram.formats.origin import written_by
-from i3d_ethogram.formats.video_files import first_frames_of_videos, relative_path
+from i3d_ethogram.formats.video_files import first_frames_of_videos, relative_path, video_path
 
 BORIS_PROJECT_FILE = "review.boris"
 _FORMAT_VERSION = "7.0"
@@ -33,17 +33,26 @@ _KEYS = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNSCORED_SHOWN = 20
 
 
-def write_boris_project(folder: Path, ethogram: Ethogram, scores: Scores) -> None:
+def write_boris_project(
+    folder: Path, ethogram: Ethogram, scores: Scores, *, videos: Path | None = None
+) -> None:
     """Write ``review.boris`` into ``folder``.
 
     It names the videos by their way from there, so that they are found as long as both move
     together.
+
+    Args:
+        folder: the recording's.
+        ethogram: its bouts.
+        scores: its times.
+        videos: folder in which to look for videos that are not where they were.
 
     Raises:
         OutputError: it cannot be written; nothing is left of it.
     """
     codes = [_code(label) for label in ethogram.labels]
     observed_at = _observed_at(ethogram)
+    paths = _paths(ethogram, folder, videos)
     project = {
         "time_format": "hh:mm:ss",
         "project_date": observed_at,
@@ -54,7 +63,7 @@ def write_boris_project(folder: Path, ethogram: Ethogram, scores: Scores) -> Non
         "behaviors_conf": _behaviours(ethogram.labels, codes),
         "observations": {
             printable(ethogram.name): {
-                "file": _files(ethogram, folder),
+                "file": _files(paths),
                 "type": "MEDIA",
                 "date": observed_at,
                 "description": _description(ethogram),
@@ -68,7 +77,7 @@ def write_boris_project(folder: Path, ethogram: Ethogram, scores: Scores) -> Non
                 "media_scan_sampling_duration": 0,
                 "image_display_duration": 1,
                 "close_behaviors_between_videos": False,
-                "media_info": _media_info(ethogram, scores, folder),
+                "media_info": _media_info(ethogram, scores, paths),
             }
         },
         "behavioral_categories": [],
@@ -163,17 +172,20 @@ def _frames_in_videos(ethogram: Ethogram) -> NDArray[np.int64]:
     return frames
 
 
-def _paths(ethogram: Ethogram, folder: Path) -> list[str]:
-    return [relative_path(video["path"], folder) for video in ethogram.run["videos"]]
+def _paths(ethogram: Ethogram, folder: Path, moved_to: Path | None) -> list[str]:
+    return [
+        relative_path(video_path(video, videos=moved_to), folder)
+        for video in ethogram.run["videos"]
+    ]
 
 
-def _files(ethogram: Ethogram, folder: Path) -> dict[str, list[str]]:
+def _files(paths: Sequence[str]) -> dict[str, list[str]]:
     others: dict[str, list[str]] = {str(player): [] for player in range(2, _PLAYERS + 1)}
-    return {"1": _paths(ethogram, folder), **others}
+    return {"1": list(paths), **others}
 
 
-def _media_info(ethogram: Ethogram, scores: Scores, folder: Path) -> dict[str, Any]:
-    paths, videos = _paths(ethogram, folder), ethogram.run["videos"]
+def _media_info(ethogram: Ethogram, scores: Scores, paths: Sequence[str]) -> dict[str, Any]:
+    videos = ethogram.run["videos"]
     return {
         "length": dict(zip(paths, _lengths_s(ethogram, scores), strict=True)),
         "fps": dict(zip(paths, (float(video["fps"]) for video in videos), strict=True)),

@@ -31,7 +31,7 @@ from i3d_client.scores_file import SCORES_FILE, Scores
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
 from i3d_ethogram.formats.nwb_subject import subject_of
 from i3d_ethogram.formats.origin import origin_of, written_by
-from i3d_ethogram.formats.video_files import first_frames_of_videos, relative_path
+from i3d_ethogram.formats.video_files import first_frames_of_videos, relative_path, video_path
 
 NWB_FILE = "ethogram.nwb"
 _CHUNK_CELLS = 1 << 18
@@ -43,6 +43,7 @@ def write_nwb(
     scores: Scores,
     *,
     animal: Mapping[str, str] | None = None,
+    videos: Path | None = None,
 ) -> None:
     """Write ``ethogram.nwb`` into ``folder``.
 
@@ -52,6 +53,7 @@ def write_nwb(
             machine.
         scores: its probabilities.
         animal: what is known of the animal, as in ``subject_of``.
+        videos: folder in which to look for videos that are not where they were.
 
     Raises:
         MissingExtraError: pynwb or ndx-ethogram is not installed.
@@ -66,7 +68,7 @@ def write_nwb(
     nwb = _file(ethogram)
     nwb.subject = subject_of(ethogram.name, animal or {})
     series = _probabilities(scores)
-    video = _video(ethogram, scores, series, folder)
+    video = _video(ethogram, scores, series, folder, videos)
     nwb.add_acquisition(video)
     module = nwb.create_processing_module("behavior", "behaviours that a network saw in the video")
     catalogue = _catalogue(ethogram.labels)
@@ -164,7 +166,9 @@ def _fill(series: Any, scores: Scores) -> None:
         at = stop
 
 
-def _video(ethogram: Ethogram, scores: Scores, series: Any, folder: Path) -> Any:
+def _video(
+    ethogram: Ethogram, scores: Scores, series: Any, folder: Path, moved_to: Path | None
+) -> Any:
     """Return the link to the videos; each frame has its time if all of them were classified."""
     from pynwb.image import ImageSeries
 
@@ -177,7 +181,9 @@ def _video(ethogram: Ethogram, scores: Scores, series: Any, folder: Path) -> Any
         name="video",
         description="The video that was classified."
         + ("" if whole else " Not all of it was: its times here follow from its frame rate."),
-        external_file=[relative_path(video["path"], folder) for video in videos],
+        external_file=[
+            relative_path(video_path(video, videos=moved_to), folder) for video in videos
+        ],
         starting_frame=offsets[:-1],
         format="external",
         dimension=[int(videos[0]["width"]), int(videos[0]["height"])],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ def find_video(recorded: Mapping[str, Any], *, videos: Path | None = None) -> Pa
     path = Path(recorded["path"])
     others = []
     for candidate in _candidates(path, videos):
-        size = candidate.stat().st_size
+        try:
+            size = candidate.stat().st_size
+        except OSError:
+            continue  # a link that leads nowhere, or a file that is gone by now
         moved = candidate != path
         if size == recorded["bytes"] and not (moved and _sha256(candidate) != recorded["sha256"]):
             return candidate
@@ -66,6 +70,17 @@ def find_video(recorded: Mapping[str, Any], *, videos: Path | None = None) -> Pa
         f"{printable(path)}: the video is not there any more{looked}. Give the folder in which it "
         "lies now with --videos"
     )
+
+
+def video_path(recorded: Mapping[str, Any], *, videos: Path | None = None) -> Path:
+    """Return where a video lies: found as ``find_video`` does, or else where it was.
+
+    Without ``videos`` nothing is looked for.
+    """
+    try:
+        return Path(recorded["path"]) if videos is None else find_video(recorded, videos=videos)
+    except VideoError:
+        return Path(recorded["path"])
 
 
 def _candidates(path: Path, videos: Path | None) -> Iterator[Path]:
@@ -87,7 +102,14 @@ def _candidates(path: Path, videos: Path | None) -> Iterator[Path]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        stat = path.stat()
+        return _sha256_of(path, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise VideoError(f"{printable(path)}: cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=4096)
+def _sha256_of(path: Path, _size: int, _modified_ns: int) -> str:
+    """Read a video once, not for each file that names it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

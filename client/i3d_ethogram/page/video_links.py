@@ -17,6 +17,7 @@ import numpy as np
 
 from i3d_client.printable import printable
 from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.formats.video_files import video_path
 
 # Containers and codecs (FFmpeg's names) that Chromium, Firefox and Safari play: MDN, "Media type
 # and format guide", https://developer.mozilla.org/en-US/docs/Web/Media/Guides/Formats
@@ -63,16 +64,17 @@ def video_files(ethogram: Ethogram, *, out: Path, moved_to: Path | None = None) 
     Args:
         ethogram: its ``run`` says what was classified.
         out: the folder of all results, where the page is.
-        moved_to: a folder in which to look for videos that are not where they were.
+        moved_to: a folder in which to look for videos that are not where they were, as
+            ``find_video`` does.
     """
     videos = ethogram.run["videos"]
     borders = np.cumsum([0, *(video["frames"] for video in videos)]).tolist()
     files = []
     for place, video in enumerate(videos):
-        path = Path(video["path"])
-        if moved_to is not None and _why_missing(path, video):
-            path = moved_to.absolute() / path.name
+        path = video_path(video, videos=None if moved_to is None else moved_to.absolute())
         missing = _why_missing(path, video)
+        if missing and moved_to is not None:
+            missing += f", and it is not below {printable(moved_to.absolute())}"
         url = None if missing else _url_below(path, out.absolute().parent, out.absolute())
         files.append(
             VideoFile(
