@@ -11,7 +11,8 @@ from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
 from i3d_ethogram.smoothing import NO_SMOOTHING
 
-RUN: dict[str, Any] = {"complete": True, "model": {"name": "tiny_fp32"}}
+MODEL = {"name": "tiny_fp32", "version": "1", "engine": "openvino", "contract": {}}
+RUN: dict[str, Any] = {"complete": True, "model": MODEL}
 
 
 @st.composite

@@ -31,6 +31,8 @@ from i3d_ethogram.tables.experiment import (
 
 Table = list[dict[str, str]]
 LABELS = ("rest", "walk", "groom")
+MADE_BY = ["homecage9_fp32, version 1, openvino, fp32", "none"]
+MAKERS = ["model", "smoothing"]
 NINE = datetime(2026, 11, 25, 9, 0)
 
 
@@ -63,7 +65,7 @@ def test_summary_has_a_row_a_recording_and_hour(tmp_path: Path) -> None:
         [(Status.LOST, 10.0), ("groom", 20.0)], labels=LABELS, name="b.mp4", recorded_at=NINE
     )
     rows = write(tmp_path, first, second)[SUMMARY_FILE]
-    assert [list(row.values()) for row in rows] == [
+    assert [list(row.values())[:-2] for row in rows] == [
         ["a.mp4", "0", "", "3000.000000", "600.000000", "0.000000", "0.000000", "3600.000000"],
         ["a.mp4", "1", "", "0.000000", "400.000000", "0.000000", "0.000000", "400.000000"],
         [
@@ -71,7 +73,7 @@ def test_summary_has_a_row_a_recording_and_hour(tmp_path: Path) -> None:
             *("0.000000", "0.000000", "20.000000", "10.000000", "30.000000"),
         ],
     ]
-    assert list(rows[0]) == ["recording", "hour", "clock", *LABELS, "unscored", "total"]
+    assert list(rows[0]) == ["recording", "hour", "clock", *LABELS, "unscored", "total", *MAKERS]
 
 
 def test_metadata_stand_in_every_table(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ def test_metadata_stand_in_every_table(tmp_path: Path) -> None:
 def test_time_budget_has_a_row_a_label_and_one_for_the_unscored_time(tmp_path: Path) -> None:
     recording = make_ethogram([(Status.LOST, 2.0), ("rest", 6.0), ("walk", 2.0)], labels=LABELS)
     rows = write(tmp_path, recording)[BUDGET_FILE]
-    assert [list(row.values())[1:] for row in rows] == [
+    assert [list(row.values())[1:-2] for row in rows] == [
         ["rest", "6.000000", "60.0000", "75.0000"],
         ["walk", "2.000000", "20.0000", "25.0000"],
         ["groom", "0.000000", "0.0000", "0.0000"],
@@ -113,9 +115,11 @@ def test_bout_statistics_by_hand(tmp_path: Path) -> None:
         "longest_s": "4.000000",
         "first_bout_s": "0.000000",
         "cut_off": "2",
+        "model": MADE_BY[0],
+        "smoothing": MADE_BY[1],
     }
     assert rows[1]["first_bout_s"] == "1.000000"
-    assert list(rows[2].values())[1:] == ["groom", "0", "0.000000", *[""] * 5, "0"]
+    assert list(rows[2].values())[1:-2] == ["groom", "0", "0.000000", *[""] * 5, "0"]
 
 
 def test_transitions_name_every_pair_that_occurs_anywhere(tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_transitions_name_every_pair_that_occurs_anywhere(tmp_path: Path) -> Non
         make_ethogram(second, labels=LABELS, name="b"),
     ]
     rows = write(tmp_path, *recordings)[TRANSITIONS_FILE]
-    assert [list(row.values()) for row in rows] == [
+    assert [list(row.values())[:-2] for row in rows] == [
         ["a", "rest", "walk", "2", "100.0000"],
         ["a", "walk", "rest", "1", "50.0000"],
         ["a", "walk", "groom", "1", "50.0000"],
@@ -151,7 +155,7 @@ def test_files_of_an_animal_add_up_to_hours_of_the_clock(tmp_path: Path) -> None
         m2={"animal": "m2", "sex": "m", "day": "1"},
     )
     rows = write(tmp_path, files[0], other, files[1], metadata=metadata)[ANIMALS_FILE]
-    assert [list(row.values()) for row in rows] == [
+    assert [list(row.values())[:-2] for row in rows] == [
         ["m1", "f", "1", "1", "0", "2026-11-25T09:00:00", *_texts(900, 0, 0, 0, 900)],
         ["m1", "f", "", "2", "1", "2026-11-25T10:00:00", *_texts(1800, 1800, 0, 0, 3600)],
         ["m1", "f", "2", "1", "2", "2026-11-25T11:00:00", *_texts(900, 1800, 0, 0, 2700)],
@@ -218,7 +222,7 @@ def test_of_400_labels_only_those_that_occur_anywhere_have_columns(tmp_path: Pat
     ]
     tables = write(tmp_path, *recordings)
     shown = [labels[7], labels[20], labels[300]]
-    assert list(tables[SUMMARY_FILE][0])[3:-2] == shown
+    assert list(tables[SUMMARY_FILE][0])[3:-4] == shown
     assert [row["label"] for row in tables[BUDGET_FILE]] == [*shown, "", *shown, ""]
     assert [row["label"] for row in tables[BOUT_STATISTICS_FILE]] == [*shown, *shown]
 
@@ -271,13 +275,83 @@ def test_what_the_tables_mix_is_said() -> None:
     for recording in (first, cut, other):
         experiment.add(recording)
     said = experiment.warnings()
-    assert "models: homecage9_fp32; x_int8" in said[0]
-    assert "labels: drink, eat" in said[1]
-    assert said[2] == 'recordings differ in their smoothing: {"median_frames":5}; {}'
+    assert said[0] == (
+        "recordings differ in their models: homecage9_fp32, version 1, openvino, fp32 in a, b; "
+        "x_int8, version 1, openvino, fp32 in c"
+    )
+    assert said[1] == "recordings differ in their smoothing: none in a, b; median frames 5 in c"
+    assert said[2] == "recordings differ in their models' contracts (labels): one in a, b; one in c"
     assert said[3] == "not all of these was classified: b"
     assert said[4] == "the metadata have no row for d\\n"
     # The third begins a second before the first two end: no more than files' names can be off by.
     assert said[5:] == ["animal m: a and b overlap by 7200 s, which count twice"]
+
+
+def changed(ethogram: Ethogram, name: str, **run: object) -> Ethogram:
+    """The ethogram under another name, its run.json changed."""
+    return Ethogram(**{**vars(ethogram), "name": name, "run": {**ethogram.run, **run}})
+
+
+def test_models_of_one_name_are_told_apart_by_all_that_makes_them() -> None:
+    first = make_ethogram([("rest", 2.0)], name="a")
+    model = first.run["model"]
+    contract = model["contract"]
+    of_model = "recordings differ in their models: homecage9_fp32, version"
+    of_contract = "recordings differ in their models' contracts"
+    for run, said in (
+        ({"model": {**model, "version": "2"}}, of_model),
+        ({"model": {**model, "precision": "int8"}}, "openvino, int8 in b"),
+        ({"model": {**model, "contract": {**contract, "stride": 4}}}, f"{of_contract} (stride)"),
+        (
+            {"model": {**model, "contract": {**contract, "trained_fps": 25.0, "colour": "rgb"}}},
+            f"{of_contract} (colour, trained_fps): one in a; one in b",
+        ),
+        (
+            {"model": {**model, "build": {"onnx_sha256": "1" * 64}}},
+            "recordings differ in their models' builds (onnx_sha256): one in a; one in b",
+        ),
+        (
+            {"packages": {"i3d-triton": "0.2.0"}},
+            "recordings differ in their versions of i3d-triton: 0.1.0 in a; 0.2.0 in b",
+        ),
+    ):
+        experiment = Experiment()
+        experiment.add(first)
+        experiment.add(changed(first, "b", **run))
+        (only,) = experiment.warnings()
+        assert said in only
+
+
+def test_labels_that_differ_far_down_the_list_are_noticed() -> None:
+    labels = tuple(f"behaviour number {number}" for number in range(40))
+    experiment = Experiment()
+    experiment.add(make_ethogram([(labels[0], 2.0)], labels=labels, name="a"))
+    experiment.add(make_ethogram([(labels[0], 2.0)], labels=(*labels[:-1], "other"), name="b"))
+    (said,) = experiment.warnings()
+    assert "contracts (labels)" in said
+
+
+def test_every_table_says_what_made_its_numbers(tmp_path: Path) -> None:
+    bouts = [("rest", 2.0), ("walk", 1.0)]
+    smoothing = Smoothing(merge_bouts_frames=3, merge_label_frames={"rest": 150})
+    recordings = [
+        make_ethogram(bouts, labels=LABELS, name="a"),
+        make_ethogram(bouts, labels=LABELS, name="b", model_name="x,\n", smoothing=smoothing),
+    ]
+    metadata = known(a={"animal": "m", "model": "cage"}, b={"animal": "m", "model": "cage"})
+    tables = write(tmp_path, *recordings, metadata=metadata)
+    other = ["x,\\n, version 1, openvino, fp32"]
+    other.append('merge bouts frames 3; merge label frames {"rest": 150}')
+    assert len(tables) == 5
+    for name, rows in tables.items():
+        assert list(rows[0])[-2:] == MAKERS
+        assert {row["model (metadata)"] for row in rows} == {"cage"}
+        made = {row.get("recording", "m"): list(row.values())[-2:] for row in rows}
+        if name == ANIMALS_FILE:
+            both = [" | ".join(pair) for pair in zip(MADE_BY, other, strict=True)]
+            assert made == {"m": both}
+        else:
+            assert made == {"a": MADE_BY, "b": other}
 
 
 def said_of(*recordings: tuple[float, float, float]) -> list[str]:

@@ -90,7 +90,12 @@ def check_sums(folder: Path, out: Path, duration_us: int) -> None:
     bouts = rows(folder / "bouts.csv")
     assert sum(microseconds(bout["duration_s"]) for bout in bouts) + unscored == duration_us
     own = [row for row in rows(out / "summary.csv") if row["recording"] == folder.name]
+    words = ("recording", "hour", "clock", "model", "smoothing")
+    for row in own:
+        parts = sum(microseconds(row[key]) for key in row if key not in (*words, "total"))
+        assert parts == microseconds(row["total"])
     assert sum(microseconds(row["total"]) for row in own) == duration_us
+    assert sum(microseconds(row["unscored"]) for row in own) == unscored
     budget = [row for row in rows(out / "time_budget.csv") if row["recording"] == folder.name]
     assert sum(microseconds(row["seconds"]) for row in budget) == duration_us
 

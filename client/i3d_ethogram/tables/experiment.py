@@ -2,7 +2,8 @@
 
 Times are seconds with six decimals, exact sums of whole microseconds: each row of ``summary.csv``
 adds up to its hour, and the hours of a recording, or its rows in ``time_budget.csv``, to its
-duration. A label that a recording's model does not have is an empty cell, not 0.
+duration. A label that a recording's model does not have is an empty cell, not 0. The last two
+columns of every table say what made its numbers.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from i3d_client.durable import FileRecord, write_errors
-from i3d_client.printable import json_line, printable
+from i3d_client.printable import printable
 from i3d_ethogram.ethogram import Ethogram, seconds_text
+from i3d_ethogram.made_by import differences
 from i3d_ethogram.metadata import ANIMAL, NO_METADATA, RECORDING, RecordingMetadata
 from i3d_ethogram.tables.animal_hours import animal_hours, overlaps
 from i3d_ethogram.tables.csv_file import write_csv
@@ -39,6 +41,7 @@ _BOUT_COLUMNS = (
 )
 _TRANSITION_COLUMNS = ("from", "to", "count", "percent_of_from")
 _HOUR_COLUMNS, _SUM_COLUMNS = ("hour", "clock"), ("unscored", "total")
+_MADE_BY_COLUMNS = ("model", "smoothing")
 
 Row = tuple[object, ...]
 
@@ -83,17 +86,7 @@ class Experiment:
 
     def warnings(self) -> list[str]:
         """Return what someone who compares these recordings should know."""
-        found = []
-        for what, values in (
-            ("models", sorted({recording.model for recording in self._recordings})),
-            ("labels", sorted({", ".join(known.labels)[:60] for known in self._recordings})),
-            (
-                "smoothing",
-                sorted({json_line(known.smoothing.as_document()) for known in self._recordings}),
-            ),
-        ):
-            if len(values) > 1:
-                found.append(f"recordings differ in their {what}: {'; '.join(values)}")
+        found = differences([(known.name, known.made_by) for known in self._recordings])
         incomplete = [printable(known.name) for known in self._recordings if not known.complete]
         if incomplete:
             found.append(f"not all of these was classified: {_some(incomplete)}")
@@ -137,14 +130,16 @@ class Experiment:
         return dict.fromkeys(label for known in self._recordings for label in known.labels)
 
     def _wide_header(self, *first: str) -> list[str]:
-        fixed = [first[0], *_HOUR_COLUMNS, *_SUM_COLUMNS]
+        last = [*_SUM_COLUMNS, *_MADE_BY_COLUMNS]
+        fixed = [first[0], *_HOUR_COLUMNS, *last]
         known = _renamed(first[1:], taken=fixed, kind="metadata")
         labels = _renamed(self._labels, taken=[*fixed, *known], kind="label")
-        return [first[0], *known, *_HOUR_COLUMNS, *labels, *_SUM_COLUMNS]
+        return [first[0], *known, *_HOUR_COLUMNS, *labels, *last]
 
     def _header(self, columns: Sequence[str]) -> list[str]:
-        fixed = [RECORDING, *columns]
-        return [RECORDING, *_renamed(self._columns, taken=fixed, kind="metadata"), *columns]
+        last = [*columns, *_MADE_BY_COLUMNS]
+        known = _renamed(self._columns, taken=[RECORDING, *last], kind="metadata")
+        return [RECORDING, *known, *last]
 
     def _known(self, recording: RecordingSummary) -> Row:
         return (printable(recording.name), *self._metadata.of(recording.name).values())
@@ -164,11 +159,13 @@ class Experiment:
                     ),
                     seconds_text(hour.unscored_us),
                     seconds_text(hour.total_us),
+                    *_makers(known),
                 )
 
     def _animal_hours(self, others: Sequence[str]) -> Iterator[Row]:
         labels = self._labels
         for animal, recordings in self._animals.items():
+            of_name = {recording.name: recording for recording in recordings}
             for hour in animal_hours(recordings):
                 known = [self._metadata.of(name) for name in hour.recordings]
                 yield (
@@ -183,6 +180,7 @@ class Experiment:
                     ),
                     seconds_text(hour.unscored_us),
                     seconds_text(hour.total_us),
+                    *_makers(*(of_name[name] for name in hour.recordings)),
                 )
 
     def _budget(self) -> Iterator[Row]:
@@ -192,10 +190,17 @@ class Experiment:
             for label, time_us in zip(known.labels, known.label_us.tolist(), strict=True):
                 if label in shown:
                     shares = (_percent(time_us, known.duration_us), _percent(time_us, scored_us))
-                    yield (*self._known(known), label, seconds_text(time_us), *shares)
+                    yield (
+                        *self._known(known),
+                        label,
+                        seconds_text(time_us),
+                        *shares,
+                        *_makers(known),
+                    )
             unscored_us = known.unscored_us
             share = _percent(unscored_us, known.duration_us)
-            yield (*self._known(known), None, seconds_text(unscored_us), share, None)
+            cells = (None, seconds_text(unscored_us), share, None)
+            yield (*self._known(known), *cells, *_makers(known))
 
     def _bouts(self) -> Iterator[Row]:
         shown = set(self._labels)
@@ -213,6 +218,7 @@ class Experiment:
                         _seconds(bouts.longest_us),
                         _seconds(bouts.first_us),
                         bouts.cut_off,
+                        *_makers(known),
                     )
 
     def _transitions(self) -> Iterator[Row]:
@@ -232,7 +238,15 @@ class Experiment:
             for pair in pairs:
                 if pair[0] in leaving and pair[1] in leaving:
                     count = counts.get(pair, 0)
-                    yield (*self._known(known), *pair, count, _percent(count, leaving[pair[0]]))
+                    share = _percent(count, leaving[pair[0]])
+                    yield (*self._known(known), *pair, count, share, *_makers(known))
+
+
+def _makers(*recordings: RecordingSummary) -> tuple[str, str]:
+    """Return what made a row; if its recordings differ, all of it."""
+    models = dict.fromkeys(known.made_by.model for known in recordings)
+    smoothings = dict.fromkeys(known.made_by.smoothing for known in recordings)
+    return " | ".join(models), " | ".join(smoothings)
 
 
 def _seconds(time_us: int | None) -> str | None:

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_client.printable import printable
 from i3d_ethogram.ethogram import Ethogram
-from i3d_ethogram.smoothing import Smoothing
+from i3d_ethogram.made_by import MadeBy, made_by
 from i3d_ethogram.statistics import (
     bout_lengths_us,
     budget_us,
@@ -51,8 +50,7 @@ class RecordingSummary:
     Attributes:
         name: the recording's folder.
         labels: the contract's, in its order.
-        model: name of the model.
-        smoothing: of the labels.
+        made_by: model and smoothing.
         complete: whether all of the recording was classified.
         began: when the first frame that was classified was recorded; None if it is not known.
         duration_us: of what was classified.
@@ -65,8 +63,7 @@ class RecordingSummary:
 
     name: str
     labels: tuple[str, ...]
-    model: str
-    smoothing: Smoothing
+    made_by: MadeBy
     complete: bool
     began: datetime | None
     duration_us: int
@@ -88,8 +85,7 @@ def summarise(ethogram: Ethogram) -> RecordingSummary:
     return RecordingSummary(
         name=ethogram.name,
         labels=ethogram.labels,
-        model=printable(str(ethogram.run["model"]["name"])),
-        smoothing=ethogram.smoothing,
+        made_by=made_by(ethogram),
         complete=bool(ethogram.run.get("complete", True)),
         began=began,
         duration_us=ethogram.duration_us,
