@@ -1,7 +1,7 @@
 """The page in a browser: what it draws, what it shows, and what it does not ask for."""
 
 import base64
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tests.ethogram.synthetic import HOMECAGE9, make_ethogram, random_bouts
 from i3d_client.frame_status import Status
 from i3d_ethogram.colours import UNSCORED_COLOUR, colours_of
 from i3d_ethogram.ethogram import Ethogram
+from i3d_ethogram.metadata import RecordingMetadata
 from i3d_ethogram.page.report_data import write_report
 
 BOUTS = [("rest", 5), ("groom", 2), ("sniff", 3), ("eat", 10), ("drink", 10)]
@@ -332,14 +333,41 @@ def test_a_day_is_drawn_in_rows_of_hours_or_of_days(out: Path) -> None:
     hours = [("rest", 3600), ("eat", 3600)] * 15
     ethogram = make_ethogram(hours, recorded_at=datetime(2026, 3, 3, 22), fps=Fraction(1))
     with opened(write_report(out, [ethogram])) as page:
-        assert page.pixel(90, 5) == COLOURS["rest"]
-        page.page.locator("#a0 select.rows").select_option("day")
         column = (page.canvas().bounding_box()["width"] - 90) / 24
         # 22:00 and 23:00 of the first day, then two whole days begun at midnight.
         assert page.pixel(84 + column * 22.5, 10) == COLOURS["rest"]
         assert page.pixel(84 + column * 23.5, 10) == COLOURS["eat"]
         assert page.pixel(84 + column * 0.5, 34 + 10) == COLOURS["rest"]
         assert page.pixel(84 + column * 3.5, 68 + 10) == COLOURS["eat"]
+        page.screenshot("days")
+        page.page.locator("#a0 select.rows").select_option("hour")
+        assert page.pixel(90, 5) == COLOURS["rest"]
+        assert page.pixel(84 + column * 22.5, 21 + 10) == COLOURS["eat"]
+
+
+def test_bouts_of_files_that_overlap_a_little_are_reached_in_order_of_time(out: Path) -> None:
+    began = datetime(2026, 3, 3, 10)
+    first = make_ethogram(
+        [("rest", 3599), ("eat", 1.2), ("groom", 0.4)], name="1.mp4", recorded_at=began
+    )
+    second = make_ethogram(
+        [("walk", 0.4), ("rear", 60)], name="2.mp4", recorded_at=began + timedelta(hours=1)
+    )
+    metadata = RecordingMetadata(
+        columns=("animal",), rows={name: {"animal": "m"} for name in ("1.mp4", "2.mp4")}
+    )
+    with opened(write_report(out, [second, first], metadata=metadata)) as page:
+        # By the clock: the second file's time is in the row of its hour.
+        assert page.pixel(500, 34 // 2) == COLOURS["rest"]
+        assert page.pixel(84 + 5, 34 + 10) == COLOURS["rear"]
+        there = ["rest", "eat", "walk", "groom", "rear"]
+        page.canvas().focus()
+        page.canvas().press("Home")
+        labels = [page.canvas().get_attribute("data-label")]
+        for key in ["ArrowRight"] * 4 + ["ArrowLeft"] * 4:
+            page.canvas().press(key)
+            labels.append(page.canvas().get_attribute("data-label"))
+        assert labels == [*there, *there[-2::-1]]
 
 
 def test_the_video_stops_at_the_end_of_the_bout(out: Path, tmp_path: Path) -> None:

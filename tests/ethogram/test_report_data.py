@@ -187,6 +187,11 @@ def test_recordings_of_one_animal_that_overlap_begin_rows_of_their_own(tmp_path:
         "hour 1, right.mp4",
     ]
     assert [track["at"] for track in animal["tracks"]] == [0, 3_600_000_000 + 600_000_000]
+    (note,) = page.notes
+    assert note == (
+        "m1 is not shown by the clock, but each recording in rows of its own: left.mp4 and "
+        "right.mp4 overlap by 600 s, which count twice."
+    )
 
 
 def test_a_clock_with_a_zone_is_shown_as_it_was_on_the_wall(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 from i3d_client.frame_status import Status
 from i3d_client.printable import printable
@@ -13,6 +14,8 @@ from i3d_ethogram.page.report_recording import Part, RecordingNumbers
 from i3d_ethogram.page.report_sections import Shown, numbers_together
 from i3d_ethogram.page.report_view import View
 from i3d_ethogram.page.report_words import length_text, share_text
+
+_DAY_US = 24 * 3_600_000_000
 
 
 def animals_of(
@@ -49,6 +52,9 @@ def section_view(
 ) -> View:
     """Return what the page shows of an animal; its tables if ``detailed``."""
     numbers, animal = entry.numbers, entry.animal
+    days = _days(entry)
+    by_day = days > 0 and (animal.clock is not None or len(entry.recordings) == 1)
+    rows = days if by_day else sum(len(one.hours) for one in entry.recordings)
     section: View = {
         "number": number,
         "name": animal.name,
@@ -56,11 +62,38 @@ def section_view(
         "duration": length_text(numbers.duration_us),
         "unscored": share_text(numbers.unscored_us, numbers.duration_us),
         "clock": animal.clock is not None,
-        "height": view.raster_height(sum(len(one.hours) for one in entry.recordings)),
-        "days": numbers.duration_us > 24 * 3_600_000_000,
+        "height": view.raster_height(rows),
+        "days": days > 0,
+        "by_day": by_day,
         "bar": view.budget_bar(numbers.label_us.tolist(), numbers.unscored_us, numbers.duration_us),
     }
     return section | _details(entry, shown, timelines) if detailed else section
+
+
+def _days(entry: view.Entry) -> int:
+    """Return in how many rows of 24 hours an animal can be drawn; 0 if hours show all there is.
+
+    Rows of the clock are from midnight to midnight.
+    """
+    animal = entry.animal
+    if animal.clock is None:
+        return (
+            -(-entry.numbers.duration_us // _DAY_US) if entry.numbers.duration_us >= _DAY_US else 0
+        )
+    spans = []
+    for at_us, recording in zip(animal.at_us, entry.recordings, strict=True):
+        if recording.duration_us:
+            start_us = at_us + recording.start_us
+            spans.append((start_us, start_us + recording.duration_us))
+    if not spans:
+        return 0
+    dates = {
+        (animal.clock + timedelta(microseconds=us)).toordinal()
+        for start_us, stop_us in spans
+        for us in (*range(start_us, stop_us, _DAY_US), stop_us - 1)
+    }
+    spanned_us = max(stop for _, stop in spans) - min(start for start, _ in spans)
+    return len(dates) if len(dates) > 1 or spanned_us >= _DAY_US else 0
 
 
 def _details(entry: view.Entry, shown: Shown, timelines: Timelines) -> View:

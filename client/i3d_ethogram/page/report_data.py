@@ -43,6 +43,7 @@ def write_report(
     metadata: RecordingMetadata = NO_METADATA,
     title: str | None = None,
     moved_to: Path | None = None,
+    left_out: Sequence[str] = (),
 ) -> Path:
     """Write ``report.html``.
 
@@ -52,6 +53,8 @@ def write_report(
         metadata: of the recordings; those of one animal are shown together.
         title: of the page; None: the folder's name.
         moved_to: a folder in which to look for videos that are not where they were.
+        left_out: why other recordings cannot be in the page, a message each; read when the last
+            ethogram has been taken, so whoever makes these may still add to it.
 
     Returns:
         The page's path.
@@ -69,7 +72,8 @@ def write_report(
         del ethogram  # before the next one is made
     if not recordings:
         raise ResultError(f"{printable(out)}: no recordings to report on")
-    content = _content(recordings, timelines, metadata, title or printable(out.absolute().name))
+    title = title or printable(out.absolute().name)
+    content = _content(recordings, timelines, metadata, title, tuple(left_out))
     with complete_file(out / REPORT_PAGE) as file:
         pieces = template.stream(content)
         pieces.enable_buffering(_PIECES_AT_ONCE)
@@ -98,6 +102,7 @@ def _content(
     timelines: Timelines,
     metadata: RecordingMetadata,
     title: str,
+    left_out: Sequence[str],
 ) -> dict[str, Any]:
     shown = shown_of(recordings)
     animals = list(animals_of(recordings, metadata))
@@ -119,7 +124,7 @@ def _content(
         "script": _markup(script),
         "style_hash": _hash(style),
         "script_hash": _hash(script),
-        "notes": notes_on(recordings, unmatched=metadata.unmatched),
+        "notes": notes_on(recordings, animals, unmatched=metadata.unmatched, left_out=left_out),
         "shown": shown,
         "columns": columns,
         "noun": ANIMAL if ANIMAL in metadata.columns else "recording",

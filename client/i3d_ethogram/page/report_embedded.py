@@ -23,6 +23,7 @@ from i3d_ethogram.page.raster import NO_CELL, Raster, RasterBudget
 from i3d_ethogram.page.report_recording import Part, RecordingNumbers, parts
 from i3d_ethogram.page.report_sections import Shown
 from i3d_ethogram.page.strips import Strip
+from i3d_ethogram.tables.animal_hours import overlaps_of
 
 MOST_EXACT_BOUTS = 5_000
 _MOST_EXACT_RUNS = 3 * MOST_EXACT_BOUTS
@@ -78,30 +79,45 @@ class Animal:
         clock: the full hour at which the axis of their time begins; None if it is not known of all,
             or if they overlap: then each begins a row of its own.
         at_us: where on that axis each recording's time 0 is.
+        overlaps: which of them overlap, in words.
     """
 
     name: str
     recordings: list[int]
     clock: datetime | None
     at_us: list[int] = field(default_factory=list)
+    overlaps: list[str] = field(default_factory=list)
 
 
 def animal_of(name: str, places: Sequence[int], recordings: Sequence[RecordingNumbers]) -> Animal:
-    """Lay an animal's recordings on one axis of time."""
-    begun = {place: recordings[place].recorded_at for place in places}
-    known = {place: _naive(at) for place, at in begun.items() if at is not None}
-    ordered = sorted(places, key=lambda place: known.get(place, datetime.min))
+    """Lay an animal's recordings on one axis of time.
+
+    Files that follow one another may overlap as far as the tables let them (``animal_hours``).
+    """
+    known: dict[int, datetime] = {}
+    spans: dict[int, tuple[datetime, datetime, str]] = {}
+    for place in places:
+        recording = recordings[place]
+        if recording.recorded_at is not None:
+            known[place] = _naive(recording.recorded_at)
+            began = known[place] + timedelta(microseconds=recording.start_us)
+            ended = began + timedelta(microseconds=recording.duration_us)
+            spans[place] = (began, ended, recording.name)
+    overlaps: list[str] = []
     if len(known) == len(places):
-        clock = _full_hour(known[ordered[0]])
-        at_us = [(known[place] - clock) // timedelta(microseconds=1) for place in ordered]
-        ends = [
-            at + recordings[place].start_us + recordings[place].duration_us
-            for at, place in zip(at_us, ordered, strict=True)
-        ]
-        starts = [at + recordings[p].start_us for at, p in zip(at_us, ordered, strict=True)]
-        if all(end <= start for end, start in zip(ends[:-1], starts[1:], strict=True)):
+        overlaps = overlaps_of(spans.values())
+        if not overlaps:
+            ordered = sorted(places, key=lambda place: spans[place][0])
+            clock = _full_hour(min(known.values()))
+            at_us = [(known[place] - clock) // timedelta(microseconds=1) for place in ordered]
             return Animal(name=name, recordings=ordered, clock=clock, at_us=at_us)
-    return Animal(name=name, recordings=list(places), clock=None, at_us=_rows(places, recordings))
+    return Animal(
+        name=name,
+        recordings=list(places),
+        clock=None,
+        at_us=_rows(places, recordings),
+        overlaps=overlaps,
+    )
 
 
 def _rows(places: Sequence[int], recordings: Sequence[RecordingNumbers]) -> list[int]:

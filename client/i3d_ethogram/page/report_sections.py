@@ -149,20 +149,24 @@ def _pooled(counted: Sequence[Lengths]) -> Lengths:
 def _hours_together(
     recordings: Sequence[RecordingNumbers], shown: Shown, *, by_clock: bool
 ) -> list[Hour]:
-    """Put the hours of recordings in a row; where an hour on the clock is in two, add them up.
+    """Put the hours of recordings in a row; where an hour on the clock is in several, add them up.
 
     Such an hour begins and ends where the first recording's part of it does.
     """
-    together: list[Hour] = []
-    for recording in recordings:
+    together: dict[object, Hour] = {}
+    for place, recording in enumerate(recordings):
         for hour in recording.hours:
             here = replace(hour, label_us=shown.gathered(hour.label_us, recording.labels))
-            if by_clock and together and here.clock == together[-1].clock:
-                before = together.pop()
+            key: object = (place, hour.number)
+            if by_clock and hour.clock is not None:
+                key = hour.clock.replace(tzinfo=None)  # as it was on the wall
+            before = together.get(key)
+            if before is not None:
+                # Not always the last hour: the file before may reach a second into the next one.
                 here = replace(
                     before,
                     label_us=before.label_us + here.label_us,
                     unscored_us=before.unscored_us + here.unscored_us,
                 )
-            together.append(here)
-    return together
+            together[key] = here
+    return list(together.values())

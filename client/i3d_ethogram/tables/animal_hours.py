@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -72,9 +72,13 @@ def overlaps(recordings: Sequence[RecordingSummary]) -> list[str]:
     """Say which of an animal's recordings show it at the same time: their seconds count twice."""
     if not _have_clocks(recordings):
         return []
-    spans = sorted((_span(recording) for recording in recordings), key=lambda span: span[0])
+    return overlaps_of(_span(recording) for recording in recordings)
+
+
+def overlaps_of(spans: Iterable[tuple[datetime, datetime, str]]) -> list[str]:
+    """Say which of the recordings of one animal overlap: each is its begin, its end, its name."""
     found, last = [], None
-    for began, ended, name in spans:
+    for began, ended, name in sorted(spans, key=lambda span: span[0]):
         if last is not None and last[0] - began > _CLOCKS_DIFFER_BY:
             both_s = (min(ended, last[0]) - began).total_seconds()
             found.append(

@@ -364,13 +364,16 @@ class Raster {
   step(direction) {
     const bouts = this.tracks.flatMap((track) => track.starts.map((_, run) => [track, run]))
       .filter(([track, run]) => (alone === null ? track.rows[run] !== UNSCORED_ROW : track.rows[run] === alone));
+    // A file may begin before the one before it has ended.
+    const later = ([track, run], [other, place]) => (
+      track.starts[run] - other.starts[place] || this.tracks.indexOf(track) - this.tracks.indexOf(other));
+    bouts.sort(later);
     if (!bouts.length) return;
     let next = direction > 0 ? 0 : bouts.length - 1;
     if (this.chosen) {
-      const [track, run] = this.chosen, at = track.starts[run];
       next = direction > 0
-        ? bouts.findIndex(([other, place]) => other.starts[place] > at)
-        : bouts.findLastIndex(([other, place]) => other.starts[place] < at);
+        ? bouts.findIndex((bout) => later(bout, this.chosen) > 0)
+        : bouts.findLastIndex((bout) => later(bout, this.chosen) < 0);
     }
     if (next >= 0) this.choose(bouts[next]);
   }
