@@ -7,13 +7,14 @@
 #   make test-full           shipped networks at every precision, every size: minutes more
 #   make lint                format, lint, types, import direction
 #   make bench               measure (benchmarks/results/*.json)
+#   make bench-paper         the paper's figures and table, of VIDEOS='…', on a machine that does nothing else
 #   make docs                put the measured figures into the pages
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 VIDEO ?= $(shell $(BIN)/python -m i3d_bench.clips bigbuckbunny.mp4)
 
-.PHONY: demo test test-faults test-deploy test-programs test-full lint format bench docs setup clean
+.PHONY: demo test test-faults test-deploy test-programs test-full lint format bench bench-paper docs setup clean
 
 demo: setup
 	$(BIN)/i3d export kinetics400
@@ -44,6 +45,11 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench-paper: setup
+	$(BIN)/i3d bench $(VIDEOS) --embedded --out results/bench
+	cp results/bench/bench.json benchmarks/results/bench.json
+	$(BIN)/python -m i3d_bench.bench.shape --out benchmarks/results/bench_shape.json
+
 bench: setup
 	$(BIN)/python -m i3d_bench.overlap --out benchmarks/results/overlap.json
 	$(BIN)/python -m i3d_bench.overlap --share-cores --out benchmarks/results/overlap_shared.json
@@ -58,7 +64,7 @@ bench: setup
 	$(BIN)/python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
 
 docs: setup
-	$(BIN)/python -m i3d_bench.pages README.md docs/formats.md
+	$(BIN)/python -m i3d_bench.pages README.md docs/formats.md docs/benchmark.md
 
 setup: $(INSTALLED)
 

@@ -220,7 +220,8 @@ def _parquet(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]
 
 
 def _nwb(folder: Path, ethogram: Ethogram, wanted: Wanted) -> Sequence[str]:
-    write_nwb(folder, ethogram, open_scores(folder), animal=wanted.animal)
+    scores = open_scores(folder)
+    write_nwb(folder, ethogram, scores, animal=wanted.animal, videos=wanted.videos)
     return [NWB_FILE]
 
 
@@ -229,8 +230,8 @@ def _deepethogram(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence
     return deepethogram_files(ethogram)
 
 
-def _boris_project(folder: Path, ethogram: Ethogram, _wanted: Wanted) -> Sequence[str]:
-    write_boris_project(folder, ethogram, open_scores(folder))
+def _boris_project(folder: Path, ethogram: Ethogram, wanted: Wanted) -> Sequence[str]:
+    write_boris_project(folder, ethogram, open_scores(folder), videos=wanted.videos)
     return [BORIS_PROJECT_FILE]
 
 

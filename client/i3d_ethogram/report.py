@@ -6,13 +6,15 @@ A recording is read, written and forgotten before the next one.
 from __future__ import annotations
 
 import importlib.util
-from collections import deque
+import json
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
+from i3d_client.durable import complete_file
 from i3d_client.errors import I3dError, InputError, MissingExtraError
 from i3d_client.inputs import Input
 from i3d_client.journal import OutputLock
@@ -21,7 +23,7 @@ from i3d_ethogram.metadata import NO_METADATA, read_metadata
 from i3d_ethogram.page.report_data import REPORT_PAGE, write_report
 from i3d_ethogram.reading import find_recordings, read_ethogram
 from i3d_ethogram.recorded_at import RecordedAt
-from i3d_ethogram.recording_files import OVERLAY, PICTURES, TABLES, Wanted
+from i3d_ethogram.recording_files import OVERLAY, PICTURES, REPORT_FILE, TABLES, Wanted
 from i3d_ethogram.recording_writers import RecordingWriters
 from i3d_ethogram.smoothing import NO_SMOOTHING, Smoothing
 from i3d_ethogram.tables.experiment import Experiment
@@ -40,14 +42,15 @@ class ReportOptions:
 
     Attributes:
         recorded_at: when recordings began: a date and time, or a pattern of their names
-            (``RecordedAt``). None: as ``i3d classify`` was told, if it was.
-        metadata: table of the animals.
+            (``RecordedAt``). None: as an earlier report, or ``i3d classify``, was told.
+        metadata: table of the animals. None: that of an earlier report.
         smoothing: of the labels.
         formats: other formats to write.
         overlay: write a video with the labels in it.
         overlay_start_s, overlay_stop_s: of frames shown in this time alone.
         videos: folder in which to look for videos that have moved.
         title: of the page.
+        forget: leave out ``recorded_at`` and ``metadata`` of earlier reports.
     """
 
     recorded_at: str | None = None
@@ -59,6 +62,7 @@ class ReportOptions:
     overlay_stop_s: float | None = None
     videos: Path | None = None
     title: str | None = None
+    forget: bool = False
 
 
 class RunReport:
@@ -107,10 +111,11 @@ def write_reports(
         OutputError: the folder cannot be written, or another report is being made there.
     """
     names = find_recordings(out)
+    options = _with_earlier(out, options, say)
+    _check(options, names)
     metadata = NO_METADATA
     if options.metadata is not None:
         metadata = read_metadata(options.metadata).match(names)
-    _require(options.formats)
     with_pictures = _can_draw(say, needed=needs_pictures)
     wanted = Wanted(
         kinds=(
@@ -123,11 +128,11 @@ def write_reports(
         overlay_start_s=options.overlay_start_s,
         overlay_stop_s=options.overlay_stop_s,
     )
-    unread: list[str] = []
+    left_out: list[str] = []
     experiment = Experiment(metadata=metadata)
 
     def taken(writers: RecordingWriters) -> Iterator[Ethogram]:
-        for ethogram in _each(out, names, options, say, unread):
+        for ethogram in _each(out, names, options, left_out):
             animal = metadata.of(ethogram.name)
             writers.write(out / ethogram.name, ethogram, replace(wanted, animal=animal))
             experiment.add(ethogram)
@@ -139,20 +144,74 @@ def write_reports(
     ):
         ethograms = taken(writers)
         first = next(ethograms, None)
-        if first is None:
-            return False
-        ethograms = chain([first], ethograms)
-        if with_pictures:
-            write_report(
-                out, ethograms, metadata=metadata, title=options.title, moved_to=options.videos
-            )
-        else:
-            deque(ethograms, maxlen=0)
-        experiment.write(out)
+        if first is not None:
+            ethograms = chain([first], ethograms)
+            if with_pictures:
+                write_report(
+                    out,
+                    ethograms,
+                    metadata=metadata,
+                    title=options.title,
+                    moved_to=options.videos,
+                    left_out=left_out,
+                )
+            else:
+                deque(ethograms, maxlen=0)
+            experiment.write(out)
+            _remember(out, options)
+    for problem, number in Counter(left_out).items():
+        say(f"error: {problem}" + (f" (of {number} recordings)" if number > 1 else ""))
     for warning in experiment.warnings():
         say(f"warning: {warning}")
-    say(f"→ {out / REPORT_PAGE if with_pictures else out}")
-    return not unread and not writers.failed
+    if first is not None:
+        say(f"→ {out / REPORT_PAGE if with_pictures else out}")
+    return not left_out and not writers.failed
+
+
+def _with_earlier(out: Path, options: ReportOptions, say: Say) -> ReportOptions:
+    """Take what an earlier report was told of the recordings, unless it is told anew."""
+    if options.forget:
+        return options
+    try:
+        known = json.loads((out / REPORT_FILE).read_bytes())
+        recorded_at, metadata = known["recorded_at"], known["metadata"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return options
+    if options.recorded_at is None and isinstance(recorded_at, str):
+        say(f"--recorded-at {recorded_at!r}, as before (--forget leaves it out)")
+        options = replace(options, recorded_at=recorded_at)
+    if options.metadata is None and isinstance(metadata, str):
+        say(f"--metadata {metadata}, as before (--forget leaves it out)")
+        options = replace(options, metadata=Path(metadata))
+    return options
+
+
+def _remember(out: Path, options: ReportOptions) -> None:
+    """Keep what is about the recordings, not about one report; put it on the disk."""
+    metadata = options.metadata
+    document = {
+        "recorded_at": options.recorded_at,
+        "metadata": None if metadata is None else str(metadata.absolute()),
+    }
+    with complete_file(out / REPORT_FILE) as file:
+        file.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _check(options: ReportOptions, names: Sequence[str]) -> None:
+    """See that options make sense, before anything is written.
+
+    Raises:
+        InputError: one does not.
+        MissingExtraError: what a format needs is not installed.
+    """
+    if options.recorded_at is not None:
+        recorded_at = _recorded_at(options.recorded_at, len(names))
+        for name in names:
+            recorded_at.of(name)
+    start_s, stop_s = options.overlay_start_s, options.overlay_stop_s
+    if start_s is not None and stop_s is not None and start_s >= stop_s:
+        raise InputError(f"overlay time {start_s:g} {stop_s:g}: expected the start before the stop")
+    _require(options.formats)
 
 
 def _recorded_at(text: str, recordings: int) -> RecordedAt:
@@ -192,19 +251,14 @@ def _is_installed(module: str) -> bool:
 
 
 def _each(
-    out: Path,
-    names: Sequence[str],
-    options: ReportOptions,
-    say: Say,
-    unread: list[str],
+    out: Path, names: Sequence[str], options: ReportOptions, left_out: list[str]
 ) -> Iterator[Ethogram]:
-    """Yield the ethogram of every recording whose results can be used."""
+    """Yield the ethogram of every recording whose results can be used; say why of the others."""
     for name in names:
         try:
             yield _read(out, name, options, len(names))
         except I3dError as error:
-            unread.append(name)
-            say(f"error: {error}")
+            left_out.append(str(error))
 
 
 def _read(out: Path, name: str, options: ReportOptions, recordings: int) -> Ethogram:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Table (CSV) of the animals: a column 'recording' or 'animal', and any others.",
 )
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Leave out --recorded-at and --metadata of earlier reports, which hold unless given anew.",
+)
 @click.option("--title", help="Of report.html.")
 @click.option(
     "--format",
@@ -79,6 +84,7 @@ def report(
     out: Path,
     recorded_at: str | None,
     metadata: Path | None,
+    forget: bool,
     title: str | None,
     formats: tuple[Format, ...],
     overlay: bool,
@@ -102,6 +108,7 @@ def report(
     options = ReportOptions(
         recorded_at=recorded_at,
         metadata=metadata,
+        forget=forget,
         title=title,
         formats=tuple(dict.fromkeys(formats)),
         overlay=overlay or overlay_time is not None,

@@ -34,6 +34,7 @@ RECORDING_FILES = {
 EXPERIMENT_FILES = {
     "bout_statistics.csv",
     "report.html",
+    "report.json",
     "summary.csv",
     "time_budget.csv",
     "transitions.csv",
@@ -167,7 +168,10 @@ def test_what_was_asked_for_once_agrees_with_the_tables_after_other_smoothing(
         json.loads((folder / "review.boris").read_text())["observations"]
     )
     document = json.loads((folder / "report.json").read_text())
-    assert document["smoothing"] == {"merge_bouts_frames": 3, "merge_label_frames": {"rest": 150}}
+    smoothing = {"merge_bouts_frames": 3, "merge_label_frames": {"rest": 150}}
+    assert {str(made["made_of"]["smoothing"]) for made in document["made"].values()} == {
+        str(smoothing)
+    }
 
 
 def test_results_of_different_models_are_said_at_the_top(tmp_path: Path) -> None:
@@ -266,3 +270,44 @@ def test_many_recordings_are_written_side_by_side_as_one_alone_is(tmp_path: Path
     assert files_of(tmp_path / "all" / "4.mp4") == alone
     recordings = {row["recording"] for row in rows(tmp_path / "all" / "summary.csv")}
     assert recordings == set(names)
+
+
+def test_what_was_said_of_the_recordings_holds_until_it_is_forgotten(tmp_path: Path) -> None:
+    write_recording(tmp_path, "m1_2026-11-25_07-59-59.mp4", num_frames=120)
+    animals = tmp_path / "animals.csv"
+    animals.write_text("animal,sex\nm1,f\n")
+    told = ("--recorded-at", "%Y-%m-%d_%H-%M-%S", "--metadata", animals)
+    assert i3d("report", tmp_path, *told).returncode == 0
+    again = i3d("report", tmp_path, "--median-frames", "5")
+    assert f"--metadata {animals}, as before" in again.stderr
+    assert rows(tmp_path / "summary_by_animal.csv")[0]["clock"] == "2026-11-25T07:00:00"
+    assert i3d("report", tmp_path, "--forget").returncode == 0
+    assert not (tmp_path / "summary_by_animal.csv").exists()
+    assert rows(tmp_path / "summary.csv")[0]["clock"] == ""
+    assert "as before" not in i3d("report", tmp_path).stderr
+
+
+def test_one_mistake_is_said_once_and_nothing_is_written(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b_2026-11-25_08.mp4"):
+        write_recording(tmp_path, name)
+    done = i3d("report", tmp_path, "--recorded-at", "%Y-%m-%d_%H")
+    assert done.returncode == 1
+    assert done.stderr.count("error") == 1
+    assert "a.mp4" in done.stderr
+    assert not (tmp_path / "b_2026-11-25_08.mp4" / "bouts.csv").exists()
+    done = i3d("report", tmp_path, "--merge-bouts", "swim=3")
+    assert done.stderr.count("error") == 1
+    assert "(of 2 recordings)" in done.stderr
+    done = i3d("report", tmp_path, "--overlay-time", "5", "2")
+    assert done.returncode == 1
+    assert "expected the start before the stop" in done.stderr
+
+
+def test_the_page_names_a_recording_that_is_not_in_it(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_recording(tmp_path, name)
+    (tmp_path / "a.mp4" / "scores.npz").write_bytes(b"")
+    assert i3d("report", tmp_path).returncode == 1
+    page = (tmp_path / "report.html").read_text()
+    body = page[page.index("<main") :]
+    assert 0 < body.index("a.mp4/scores.npz") < body.index('<h2 id="overview-title">')
