@@ -30,11 +30,12 @@ class _Rule(NamedTuple):
 
 
 class _Field(NamedTuple):
-    """A field; one that is not needed may be left out or null."""
+    """A field; one that is not needed may be left out, and be null where ``or_null``."""
 
     name: str
     rule: _Rule
     needed: bool = True
+    or_null: bool = True
 
 
 def check_run(path: Path, run: Mapping[str, Any]) -> None:
@@ -60,10 +61,10 @@ def check_run(path: Path, run: Mapping[str, Any]) -> None:
 
 
 def _check(path: Path, where: str, document: Mapping[str, Any], fields: tuple[_Field, ...]) -> None:
-    for name, rule, needed in fields:
+    for name, rule, needed, or_null in fields:
         if needed and name not in document:
             raise _error(path, where + name, rule, "nothing")
-        if needed or document.get(name) is not None:
+        if name in document and (needed or not or_null or document[name] is not None):
             _require(path, where + name, document[name], rule)
 
 
@@ -149,10 +150,10 @@ _RUN = (
     _Field("model", _OBJECT),
     _Field("options", _OBJECT),
     _Field("run", _OBJECT),
-    _Field("packages", _OBJECT, needed=False),
-    _Field("complete", _BOOL, needed=False),
-    _Field("problems", _TEXTS, needed=False),
-    _Field("warnings", _TEXTS, needed=False),
+    _Field("packages", _OBJECT, needed=False, or_null=False),
+    _Field("complete", _BOOL, needed=False, or_null=False),
+    _Field("problems", _TEXTS, needed=False, or_null=False),
+    _Field("warnings", _TEXTS, needed=False, or_null=False),
 )
 _VIDEO = (
     _Field("path", _PATH),

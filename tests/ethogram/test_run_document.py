@@ -21,7 +21,7 @@ TEXTS = (None, 1, "", "a\0b", "\ud800", ["a"], {})
 COUNTS = (None, True, -1, 1.0, "1", 10**30, [])
 NUMBERS = (True, "1", float("nan"), float("inf"), 10**400, [])
 OBJECTS = (None, 1, "text", ["a"])
-LISTS = (1, "text", {}, [1], [None])
+LISTS = (None, 1, "text", {}, [1], [None])
 ODD: tuple[tuple[tuple[str | int, ...], tuple[object, ...]], ...] = (
     (("videos",), (None, 1, "text", [], {}, [1], [[]], [None])),
     *((("videos", 0, name), TEXTS) for name in ("path", "sha256", "codec", "pixel_format")),
@@ -43,8 +43,8 @@ ODD: tuple[tuple[tuple[str | int, ...], tuple[object, ...]], ...] = (
     ((*SCORES, "sha256"), TEXTS),
     (("problems",), LISTS),
     (("warnings",), LISTS),
-    (("complete",), ("true", 1, [])),
-    (("packages",), OBJECTS[1:]),
+    (("complete",), (None, "true", 1, [])),
+    (("packages",), OBJECTS),
     (("run",), OBJECTS),
     (("run", "started_at"), (None, 5, "yesterday", [])),
 )
