@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from i3d_bench.bench.errors import BenchError
 from i3d_client.access import Access
 from i3d_client.contract import ModelContract
 from i3d_client.credentials import check_credentials
+from i3d_client.errors import AccessDeniedError
 from i3d_client.options import usable_cores
 from i3d_client.triton import Connection, Model
 
@@ -85,28 +86,41 @@ async def find_models(
             there are.
         ServerError: the server does not answer.
     """
+    try:
+        names = await connection.model_names()
+    except AccessDeniedError as error:
+        if base is None or not precisions:
+            raise BenchError(
+                f"the server does not say which models it has ({error}): name them, with "
+                "--model-base and --precision"
+            ) from error
+        chosen = list(dict.fromkeys(precisions))
+    else:
+        base, chosen = _choose(names, base, precisions, server=connection.server)
+    models = [(one, *await connection.choose_model(f"{base}_{one}")) for one in chosen]
+    if len({contract for _, _, contract in models}) > 1:
+        raise BenchError(f"the models of {base} have different contracts: export them again")
+    return base, models
+
+
+def _choose(
+    names: Iterable[str], base: str | None, precisions: Sequence[str], *, server: str
+) -> tuple[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for name in await connection.model_names():
+    for name in names:
         start, _, precision = name.rpartition("_")
         if start:
             found.setdefault(start, []).append(precision)
     listed = ", ".join(f"{start}_{{{','.join(ends)}}}" for start, ends in sorted(found.items()))
     if base is None and len(found) != 1:
-        raise BenchError(
-            f"{connection.server} serves {listed or 'no model'}: choose one with --model-base"
-        )
+        raise BenchError(f"{server} serves {listed or 'no model'}: choose one with --model-base")
     base = base or next(iter(found))
     there = sorted(found.get(base, []), key=_by_precision)
     missing = [precision for precision in precisions if precision not in there]
     if missing or not there:
         wanted = ", ".join(f"{base}_{precision}" for precision in missing) or f"{base}_…"
-        raise BenchError(f"{connection.server} has no model {wanted}; it serves {listed or 'none'}")
-    chosen = list(dict.fromkeys(precisions)) or there
-    models = [(one, *await connection.choose_model(f"{base}_{one}")) for one in chosen]
-    shapes = {(one[2].segment_shape, one[2].stride, one[2].labels) for one in models}
-    if len(shapes) > 1:
-        raise BenchError(f"the models of {base} have different contracts: export them again")
-    return base, models
+        raise BenchError(f"{server} has no model {wanted}; it serves {listed or 'none'}")
+    return base, list(dict.fromkeys(precisions)) or there
 
 
 def _by_precision(name: str) -> tuple[int, str]:

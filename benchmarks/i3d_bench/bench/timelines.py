@@ -49,7 +49,11 @@ def _watch(
     view: ServerView, served: ServedModel, found: list[Interval], done: threading.Event
 ) -> None:
     before = view.execution_seconds(served)
-    while not done.wait(POLL_S):
+    ended = False
+    while not ended:
+        ended = done.wait(POLL_S)
+        if ended:
+            time.sleep(POLL_S)  # an execution is counted after it was answered
         now = view.execution_seconds(served)
         seen_ns = time.monotonic_ns()
         if now is None or before is None:
