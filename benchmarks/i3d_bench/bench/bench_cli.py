@@ -192,14 +192,10 @@ def _require_one_source(videos: tuple[Path, ...], made_from: Path | None) -> Non
 
 def _write_pages(out: Path) -> None:
     """Make what follows from bench.json."""
-    try:
-        from i3d_bench.bench.pages import write_pages
-    except ModuleNotFoundError as error:
-        if error.name != "i3d_bench.bench.pages":
-            raise
-        _say("figures and table are not made: this installation has no i3d_bench.bench.pages")
-        return
-    write_pages(out)
+    from i3d_bench.bench.pages import write_pages
+
+    for path in write_pages(out):
+        _say(f"written: {path}")
 
 
 def _say(message: str) -> None:
