@@ -26,16 +26,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_has_exactly_the_four_packages(wheel: Path) -> None:
+def test_the_wheel_has_exactly_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     top = {name.split("/")[0] for name in names}
-    packages = {"i3d_client", "i3d_export", "i3d_server", "i3d_bench"}
+    packages = {"i3d_client", "i3d_ethogram", "i3d_export", "i3d_server", "i3d_bench"}
     assert {name for name in top if not name.endswith(".dist-info")} == packages
     for package in packages:
         assert f"{package}/py.typed" in names
     assert "i3d_export/profiles/kinetics400.toml" in names
     assert "i3d_server/openvino_cpu/model.py" in names
+    assert "i3d_ethogram/page/templates/report.html.j2" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
