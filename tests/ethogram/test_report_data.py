@@ -267,14 +267,17 @@ def built_from_something_else(ethogram: Ethogram) -> Ethogram:
 @pytest.mark.parametrize(
     ("odd", "says"),
     [
-        (make_ethogram([("rest", 5)], name="odd.mp4", model_name="other_int8"), "the model:"),
+        (make_ethogram([("rest", 5)], name="odd.mp4", model_name="other_int8"), "their models:"),
         (make_ethogram([("rest", 5)], name="odd.mp4", labels=HOMECAGE9[::-1]), "contract"),
         (
             make_ethogram([("rest", 5)], name="odd.mp4", smoothing=Smoothing(median_frames=5)),
             "smoothing: none in 0.mp4, 1.mp4; median frames 5 in odd.mp4",
         ),
         (incomplete(make_ethogram([("rest", 5)], name="odd.mp4")), "Not complete: odd.mp4"),
-        (built_from_something_else(make_ethogram([("rest", 5)], name="odd.mp4")), "built from"),
+        (
+            built_from_something_else(make_ethogram([("rest", 5)], name="odd.mp4")),
+            "builds (onnx_sha256)",
+        ),
         (
             make_ethogram([("rest", 5)], name="odd.mp4", recorded_at=datetime(2026, 3, 3)),
             "When they began is not known of 0.mp4, 1.mp4",

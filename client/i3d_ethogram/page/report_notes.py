@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from i3d_client.printable import printable
+from i3d_ethogram.made_by import differences
 from i3d_ethogram.page.report_embedded import Animal
 from i3d_ethogram.page.report_recording import RecordingNumbers
 
@@ -41,9 +41,8 @@ def notes_on(
     if left_out:
         notes.append(Note(f"Not in this page: {_reasons(left_out)}", True))
     notes += [
-        Note(f"Recordings differ in {what}: {kinds}. Do not compare them as they stand.", True)
-        for what, key in _MADE_BY
-        if (kinds := _kinds(recordings, key))
+        Note(f"{said[0].upper()}{said[1:]}. Do not compare them as they stand.", True)
+        for said in differences([(one.name, one.made_by) for one in recordings])
     ]
     partial = [recording.name for recording in recordings if not recording.run.get("complete")]
     if partial:
@@ -66,53 +65,6 @@ def notes_on(
     if unmatched:
         notes.append(Note(f"The table of animals has no row for {_some(unmatched)}.", False))
     return notes
-
-
-def model_text(recording: RecordingNumbers) -> str:
-    """Name a model: its name, version, engine."""
-    model = recording.run["model"]
-    return f"{model['name']}, version {model['version']}, {model['engine']}"
-
-
-def smoothing_text(recording: RecordingNumbers) -> str:
-    """Say what smoothed the labels."""
-    rules = recording.smoothing.as_document()
-    if not rules:
-        return "none"
-    return "; ".join(
-        f"{rule.replace('_', ' ')} {json.dumps(value)}" for rule, value in rules.items()
-    )
-
-
-def _build_text(recording: RecordingNumbers) -> str:
-    return json.dumps(recording.run["model"].get("build"), sort_keys=True, default=str)
-
-
-def _contract_text(recording: RecordingNumbers) -> str:
-    return json.dumps(recording.run["model"]["contract"], sort_keys=True)
-
-
-_Key = Callable[[RecordingNumbers], str]
-_MADE_BY: tuple[tuple[str, _Key], ...] = (
-    ("the model", model_text),
-    ("what the model was built from", _build_text),
-    ("the model's contract (labels, windows, geometry)", _contract_text),
-    ("smoothing", smoothing_text),
-)
-_TOO_LONG_TO_SHOW = 80
-
-
-def _kinds(recordings: Sequence[RecordingNumbers], key: _Key) -> str:
-    """Return the kinds that there are, each with a recording that is of it; empty if one."""
-    names: dict[str, list[str]] = {}
-    for recording in recordings:
-        names.setdefault(key(recording), []).append(recording.name)
-    if len(names) < 2:
-        return ""
-    return "; ".join(
-        f"{kind + ' in ' if len(kind) <= _TOO_LONG_TO_SHOW else 'one in '}{_some(of_kind)}"
-        for kind, of_kind in names.items()
-    )
 
 
 def _reasons(messages: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from i3d_client.printable import printable
-from i3d_ethogram.page.report_notes import model_text, smoothing_text
 from i3d_ethogram.page.report_recording import RecordingNumbers
 
 View = dict[str, Any]
@@ -49,8 +48,8 @@ def _kind(recording: RecordingNumbers) -> View:
     run = recording.run
     model = run["model"]
     return {
-        "model": f"{model_text(recording)}, {model.get('precision')}",
-        "smoothing": smoothing_text(recording),
+        "model": recording.made_by.model,
+        "smoothing": recording.made_by.smoothing,
         "packages": ", ".join(f"{name} {of}" for name, of in run.get("packages", {}).items()),
         "documents": {
             "Options": _text(run.get("options")),

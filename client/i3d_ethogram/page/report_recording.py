@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from i3d_client.frame_status import Status
 from i3d_ethogram.ethogram import UNSCORED, Ethogram
+from i3d_ethogram.made_by import MadeBy, made_by
 from i3d_ethogram.page.video_links import VideoFile, video_files
-from i3d_ethogram.smoothing import Smoothing
 from i3d_ethogram.statistics import (
     bout_counts,
     bout_lengths_us,
@@ -83,7 +83,7 @@ class RecordingNumbers:
     duration_us: int
     recorded_at: datetime | None
     fps: float
-    smoothing: Smoothing
+    made_by: MadeBy
     run: Mapping[str, Any]
     label_us: NDArray[np.int64]
     unscored_us: int
@@ -120,7 +120,7 @@ def numbers_of(ethogram: Ethogram, *, out: Path, moved_to: Path | None) -> Recor
         duration_us=ethogram.duration_us,
         recorded_at=ethogram.recorded_at,
         fps=ethogram.fps,
-        smoothing=ethogram.smoothing,
+        made_by=made_by(ethogram),
         run=ethogram.run,
         label_us=label_us,
         unscored_us=unscored_us,
