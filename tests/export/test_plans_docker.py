@@ -64,9 +64,9 @@ def test_the_log_is_passed_on_and_the_container_removed(
 def test_a_build_may_be_silent_for_longer_than_the_sdk_waits(
     daemon: DockerDaemon, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("docker.client.DEFAULT_TIMEOUT_SECONDS", 0.5)
-    monkeypatch.setattr("docker.api.client.DEFAULT_TIMEOUT_SECONDS", 0.5)
-    daemon.log_pause_s = 1.0
+    monkeypatch.setattr("docker.client.DEFAULT_TIMEOUT_SECONDS", 5)
+    monkeypatch.setattr("docker.api.client.DEFAULT_TIMEOUT_SECONDS", 5)
+    daemon.log_pause_s = 6
     assert run(repository) == (0, ["line one", "line two é"])
 
 
