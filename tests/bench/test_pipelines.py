@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.conftest import MakeVideo, read_number
 
+from i3d_bench.bench.agreement import may_differ
 from i3d_bench.bench.clients import HeldProcess
 from i3d_bench.bench.errors import PipelineError
 from i3d_bench.bench.opencv_reader import SegmentReader
@@ -206,6 +207,24 @@ def test_wrong_answers_are_not_timed(one: Configuration) -> None:
     found = verified(SYNCHRONOUS, one, **{name: wrong})
     assert found.passed == [SYNCHRONOUS]
     assert "answers are not those of" in found.refused[one]
+
+
+@pytest.mark.parametrize(("decided", "allowed"), [(0, 0), (1, 0), (3, 1), (48, 3), (1000, 28)])
+def test_as_many_decided_windows_may_differ_as_two_percent_give_by_chance(
+    decided: int, allowed: int
+) -> None:
+    assert may_differ(decided) == allowed
+
+
+@pytest.mark.parametrize(("wrong", "timed"), [(3, True), (4, False)])
+def test_a_precision_is_timed_unless_more_windows_differ(wrong: int, timed: bool) -> None:
+    sure = np.full((48, 5), 0.12, np.float32)
+    sure[:, 0] = 0.52
+    other = sure.copy()
+    other[:wrong, :2] = 0.12, 0.52
+    found = verified(SYNCHRONOUS, INT8, synchronous=sure, int8=other)
+    assert (INT8 in found.passed) is timed
+    assert timed or "4 have another first class, where 3 may" in found.refused[INT8]
 
 
 def test_too_few_answers_and_no_numbers_are_not_timed() -> None:
