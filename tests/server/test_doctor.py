@@ -8,15 +8,14 @@ import json
 import os
 import re
 import shlex
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.server.programs import write_program
 from tests.server.tiny_network import write_tiny_model
 
 from i3d_server.certificate_authority import AUTHORITY_DAYS, certificate_pem, new_authority
@@ -26,7 +25,6 @@ from i3d_server.doctor_cli import doctor
 from i3d_server.doctor_settings import StackSettings, read_settings
 from i3d_server.labs import init_labs
 
-INSTALL = shutil.which("install")
 CHECKOUT = Path(__file__).parents[2]
 A100 = "NVIDIA A100-SXM4-40GB, 580.95.05, 40960, 40338, 8.0"
 V100 = "Tesla V100-SXM2-16GB, 535.183.01, 16384, 16151, 7.0"
@@ -58,13 +56,6 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         write_program(folder / name, "\n".join(script) + "\n")
 
     return put
-
-
-def write_program(path: Path, script: str) -> None:
-    """Write it in a process of its own: an open file that a thread's child inherits is "busy"."""
-    assert INSTALL
-    path.unlink(missing_ok=True)
-    subprocess.run([INSTALL, "-m755", "/dev/stdin", path], input=script, text=True, check=True)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.server.programs import write_program
 
 from i3d_server.compose import find_compose, lab_server_compose
 from i3d_server.errors import StackError
@@ -33,11 +34,6 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def write_program(path: Path, text: str = _COMPOSE) -> None:
-    path.write_text(text)
-    path.chmod(0o755)
-
-
 def test_no_compose_says_what_to_install(programs: Path) -> None:
     write_program(programs / "docker", "#!/bin/sh\nexit 1\n")  # without the plugin
     with pytest.raises(StackError, match="docker-compose-plugin"):
@@ -45,16 +41,16 @@ def test_no_compose_says_what_to_install(programs: Path) -> None:
 
 
 def test_the_plugin_comes_before_the_older_program(programs: Path) -> None:
-    write_program(programs / "docker-compose")
+    write_program(programs / "docker-compose", _COMPOSE)
     assert find_compose() == ("docker-compose",)
-    write_program(programs / "docker")
+    write_program(programs / "docker", _COMPOSE)
     assert find_compose() == ("docker", "compose")
 
 
 def test_a_link_to_the_project_is_the_project(
     programs: Path, project: Path, tmp_path: Path
 ) -> None:
-    write_program(programs / "docker")
+    write_program(programs / "docker", _COMPOSE)
     link = tmp_path / "link"
     link.symlink_to(project)
     compose = lab_server_compose(link, cpu=True)
@@ -64,7 +60,7 @@ def test_a_link_to_the_project_is_the_project(
 
 
 def test_a_folder_without_the_files_is_refused(programs: Path, tmp_path: Path) -> None:
-    write_program(programs / "docker")
+    write_program(programs / "docker", _COMPOSE)
     with pytest.raises(StackError, match="--project FOLDER"):
         lab_server_compose(tmp_path, cpu=False)
 
