@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -312,17 +313,29 @@ def test_a_log_that_is_large_is_put_aside(labs: Labs) -> None:
             for _ in range(2):
                 with gateway.access_log.open("a") as log:
                     log.write("x" * 2**20 + "\n")
-                async with asyncio.timeout(10):
-                    while not (gateway.access_log.exists() and aside[0].exists()):
+                    large = os.fstat(log.fileno()).st_ino
+                async with asyncio.timeout(30):
+                    while not gateway.access_log.exists() or _is(gateway.access_log, large):
                         await asyncio.sleep(0.02)
-                    while gateway.access_log.stat().st_size > 0:
+                    while _holds(gateway, aside[0]):  # nginx's processes open it one by one
                         await asyncio.sleep(0.02)
-                await asyncio.sleep(0.5)  # nginx's processes open it one by one
-                await status_of(lab, gateway.address)
-            assert json.loads(gateway.access_log.read_text())["call"] == "ModelInfer"
+                    await status_of(lab, gateway.address)
+                    while not (lines := gateway.access_log.read_text()).endswith("\n"):
+                        await asyncio.sleep(0.02)  # written after the answer
+            assert json.loads(lines)["call"] == "ModelInfer"
             assert [path.read_text().count("ModelInfer") for path in aside] == [1, 0]
 
     asyncio.run(run())
+
+
+def _is(path: Path, inode: int) -> bool:
+    return path.stat().st_ino == inode
+
+
+def _holds(gateway: RunningGateway, path: Path) -> bool:
+    """Whether a process of nginx has the file open."""
+    opened = (file for pid in gateway.pids() for file in Path(f"/proc/{pid}/fd").iterdir())
+    return any(file.resolve() == path for file in opened)
 
 
 @pytest.mark.faults
