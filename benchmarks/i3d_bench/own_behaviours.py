@@ -1,0 +1,230 @@
+"""Behaviours of one's own, from annotated videos to a served model, measured as a user does it.
+
+    python -m i3d_bench.own_behaviours --work FOLDER --out benchmarks/results/own_behaviours.json
+        [--video dlc_openfield_m3v1mp4.mp4]
+
+Every part runs the commands ``i3d fit`` and ``i3d classify`` and reads what they leave:
+
+cages
+    Synthetic home cages (``i3d_bench.cages``), 60,000 frames with a balanced schedule: ``i3d fit``
+    on 30 minutes of nine animals, then the served model of each precision on three animals that it
+    has not seen, against the generator's truth. And the same with every window frozen to one
+    picture: what single frames are good for.
+again
+    A second fit of the same videos with other labels, without the export.
+wrong
+    Annotations that are wrong in a known way, and what is said about them.
+real
+    A real video whose mouse moves or stands still (``i3d_bench.moving``): fitted on its first
+    60 %, tested on the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+from i3d_bench.machine import machine_facts
+from i3d_bench.own_material import (
+    Split,
+    first_part,
+    frozen_cages,
+    mistimed,
+    rest_of,
+    shifted,
+    swapped,
+    write_split,
+)
+from i3d_client.durable import complete_file
+from i3d_ethogram.compare.agreement import measures_of
+from i3d_ethogram.compare.comparing import compare_results
+from i3d_ethogram.compare.comparison import MODEL, CompareOptions, Comparison
+
+STRIDE = 8
+PRECISIONS = ("fp32", "fp16", "int8")
+FITTED_ON_SHARE = 0.6
+
+
+class Work:
+    """A folder, and the commands that run in it.
+
+    Args:
+        folder: for all files; what is in it already is not made again.
+        say: told what goes on.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.repository = folder / "model_repository"
+        self.say = say
+
+    def run(self, *arguments: str | Path) -> tuple[float, str]:
+        """Run ``i3d`` and return how long it took, in seconds, and all that it said.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        command = [sys.executable, "-m", "i3d_client", *map(str, arguments)]
+        self.say(" ".join(map(str, arguments))[:200])
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{command}: exit status {done.returncode}: {done.stderr[-2000:]}")
+        return time.perf_counter() - began, done.stdout + done.stderr
+
+    def fit(
+        self, name: str, videos: Sequence[Path], annotations: Path, *more: str | Path
+    ) -> dict[str, Any]:
+        """Run ``i3d fit`` and return what it wrote, with the time that it took.
+
+        Returns:
+            The content of fit.json, ``seconds``, and all that the command ``said``.
+        """
+        given = ("--videos", *videos, "--annotations", annotations)
+        where = ("--out", name, "--repository", self.repository)
+        seconds, said = self.run("fit", *given, *where, "--stride", str(STRIDE), *more)
+        document = json.loads((self.folder / name / "fit.json").read_text())
+        return {"document": document, "seconds": seconds, "said": said}
+
+    def served(self, model: str, videos: Sequence[Path], truth: Path) -> dict[str, Any]:
+        """Classify videos with a model of the repository, and compare with what is true."""
+        out = self.folder / "results" / model
+        source = ("--embedded", "--repository", self.repository, "--model", model)
+        seconds, _ = self.run("classify", *videos, *source, "--out", out, "--no-report")
+        return {"seconds": seconds, **accuracy_of(out, truth)}
+
+
+def accuracy_of(results: Path, truth: Path) -> dict[str, Any]:
+    """Return how results agree with an annotation, frame by frame, over all recordings."""
+    compared = [
+        one
+        for one in compare_results(results, [truth], options=CompareOptions())
+        if isinstance(one, Comparison) and one.other == MODEL
+    ]
+    together = reduce(add, (one.agreement for one in compared))
+    measures = measures_of(together)
+    return {
+        "frames_compared": together.account.compared,
+        "balanced_accuracy": measures.balanced_accuracy,
+        "accuracy": measures.accuracy,
+        "kappa": measures.kappa,
+        "recall": dict(zip(together.labels, measures.recall.tolist(), strict=True)),
+        "by_recording": {
+            one.recording: measures_of(one.agreement).balanced_accuracy for one in compared
+        },
+        "confusion": together.confusion.tolist(),
+        "labels": list(together.labels),
+    }
+
+
+def cages(work: Work) -> dict[str, Any]:
+    """Measure on synthetic cages; see the module."""
+    split = write_split(work.folder / "cages")
+    by_animal = ("--metadata", split.animals, "--group-by", "animal")
+    fitted = work.fit(
+        *("cages", split.fitted, split.annotations, *by_animal),
+        *("--precision", *PRECISIONS, "--served-stride", str(STRIDE)),
+    )
+    found = {
+        precision: work.served(f"cages_{precision}", split.tested, split.annotations)
+        for precision in PRECISIONS
+    }
+    frozen = frozen_cages(split, work.folder / "frozen")
+    still = work.fit(
+        *("frozen", frozen.videos, frozen.annotations, "--metadata", frozen.animals),
+        *("--group-by", "animal", "--no-export", "--overwrite"),
+    )
+    return {
+        "animals_fitted": len(split.fitted),
+        "animals_tested": len(split.tested),
+        "frames_fitted": split.frames_fitted,
+        "frames_tested": split.frames_tested,
+        "stride": STRIDE,
+        "fit": summary_of(fitted),
+        "served": found,
+        "single_frames": summary_of(still),
+        "again": again(work, split),
+        "wrong": wrong(work, split),
+    }
+
+
+def again(work: Work, split: Split) -> dict[str, Any]:
+    """Measure a second fit, with other labels."""
+    rename = ("--rename", "eathand=eat")
+    options = ("--metadata", split.animals, "--group-by", "animal", *rename, "--no-export")
+    return summary_of(work.fit("again", split.fitted, split.annotations, *options))
+
+
+def wrong(work: Work, split: Split) -> dict[str, Any]:
+    """Give annotations that are wrong in one way each, and keep what is said."""
+    made = {
+        "as they are": split.annotations,
+        "one video 20 s late": shifted(split, seconds=20.0),
+        "times of one video counted at 25 frames/s": mistimed(split, factor=30 / 25),
+        "two videos swapped": swapped(split),
+    }
+    options = ("--metadata", split.animals, "--group-by", "animal", "--no-export", "--overwrite")
+    found = {}
+    for name, file in made.items():
+        fitted = work.fit("wrong", split.fitted, file, *options)
+        found[name] = {
+            "doubts": fitted["document"]["doubts"],
+            "balanced_accuracy": fitted["document"]["measures"]["balanced_accuracy"],
+        }
+    return found
+
+
+def real(work: Work, video: Path) -> dict[str, Any]:
+    """Measure on a real video; see the module."""
+    fitted_on = first_part(video, work.folder / "real", share=FITTED_ON_SHARE)
+    options = ("--precision", "fp32", "int8", "--served-stride", str(STRIDE), "--force")
+    fitted = work.fit("real", [video], fitted_on, *options)
+    rest = rest_of(video, work.folder / "real", share=FITTED_ON_SHARE)
+    return {
+        "video": video.name,
+        "fitted_on_share": FITTED_ON_SHARE,
+        "fit": summary_of(fitted),
+        "served": {
+            precision: work.served(f"real_{precision}", [video], rest)
+            for precision in ("fp32", "int8")
+        },
+    }
+
+
+def summary_of(fitted: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a fit."""
+    document = fitted["document"]
+    kept = ("measures", "chosen", "windows", "doubts", "times_s")
+    return {"seconds": fitted["seconds"], **{key: document.get(key) for key in kept}}
+
+
+def main() -> None:
+    """Measure, and write the file; parts that are not asked for stay as the file has them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--video", type=Path, help="of one dark mouse from above")
+    parser.add_argument("--part", choices=("cages", "real"), action="append")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    work = Work(given.work.resolve(), lambda message: print(message, flush=True))  # noqa: T201
+    document = json.loads(given.out.read_text()) if given.out.exists() else {}
+    parts = given.part or (["cages", "real"] if given.video else ["cages"])
+    for part in parts:
+        machine = machine_facts()
+        measured = cages(work) if part == "cages" else real(work, given.video.resolve())
+        document[part] = {"machine": machine, **measured}
+        with complete_file(given.out) as file:
+            file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
