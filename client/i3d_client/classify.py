@@ -118,6 +118,7 @@ async def classify_recordings(
             transport=options.transport,
             priority=options.priority,
             give_up_after_s=options.give_up_after_s,
+            features=options.features,
             traced=trace is not None,
         )
         with OutputLock(options.out):
@@ -182,8 +183,14 @@ class _Run:
             error = await self._stop()
         if error is not None:
             raise error
+        open_now = {work.given: work for work in self._works}
         return [
-            self._outcomes.get(given) or Outcome(given=given, state="interrupted")
+            self._outcomes.get(given)
+            or (
+                open_now[given].interrupted()
+                if given in open_now
+                else Outcome(given=given, state="interrupted")
+            )
             for given in self._inputs
         ]
 
@@ -259,6 +266,8 @@ class _Run:
                 self._handle(sender, event)
             except OutputError as error:
                 return error
+        elif isinstance(event, _Opened) and isinstance(event.prepared, Work):
+            self._works.append(event.prepared)  # what earlier runs did of it is kept
         elif isinstance(event, Exception):
             return event
         return None

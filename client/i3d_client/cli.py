@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import click
 
-from i3d_client.errors import I3dError, MissingExtraError
+from i3d_client.errors import I3dError
 from i3d_client.options import Options, usable_cores
 from i3d_client.priority import Priority
 from i3d_client.report import Report
@@ -132,6 +131,11 @@ def i3d() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write what every process does when to this file, for ui.perfetto.dev.",
 )
+@click.option(
+    "--features",
+    is_flag=True,
+    help="Also write each window's features (features.npy), 4 KiB a window.",
+)
 @click.option("--log-json", is_flag=True, help="Write JSON lines to standard error, not progress.")
 @click.option(
     "--recorded-at",
@@ -172,6 +176,7 @@ def classify(
     give_up_after: float,
     trace: Path | None,
     log_json: bool,
+    features: bool,
     recorded_at: str | None,
     metadata: Path | None,
     report: bool,
@@ -183,6 +188,7 @@ def classify(
     """
     from i3d_client.access import Access, find_access
     from i3d_client.console import note, run_classify, run_dry
+    from i3d_client.embedded import embedded_server
     from i3d_client.inputs import collect
 
     if embedded and (server or credentials):
@@ -193,7 +199,7 @@ def classify(
     inputs = collect(videos, glob=glob, concatenate=concatenate, on_note=note)
     make_report = _report(recorded_at, metadata)
     make_report.check(inputs)
-    with nullcontext() if access else _embedded(repository, model) as address:
+    with nullcontext() if access else embedded_server(repository, model) as address:
         options = Options(
             access=access or Access(server=str(address)),
             model=model,
@@ -208,6 +214,7 @@ def classify(
             transport=transport,
             priority=priority,
             recorded_at=recorded_at,
+            features=features,
         )
         if dry_run:
             status = run_dry(inputs=inputs, options=options)
@@ -231,14 +238,6 @@ def models(server: str | None, credentials: Path | None) -> None:
     from i3d_client.models_view import print_models
 
     sys.exit(print_models(access=find_access(server=server, credentials=credentials)))
-
-
-def _embedded(repository: Path, model: str | None) -> AbstractContextManager[str]:
-    """Start the server that the server package registers; it yields ``HOST:PORT``."""
-    for point in entry_points(group="i3d.embedded"):
-        start: Callable[..., AbstractContextManager[str]] = point.load()
-        return start(repository=repository, models=None if model is None else [model])
-    raise MissingExtraError("server", needed_for="--embedded")
 
 
 def _report(recorded_at: str | None, metadata: Path | None) -> Report:

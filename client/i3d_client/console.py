@@ -229,11 +229,12 @@ class _TextView(Observer):
         table = Table(box=None, pad_edge=False, show_header=False)
         states = [f"{totals[state]} {state}" for state in _STATES if totals[state]]
         table.add_row("videos", f"{len(outcomes)}: {', '.join(states)}")
-        table.add_row(
-            "frames",
-            f"{totals['from_header']:,} by header, {totals['decoded']:,} decoded, "
-            f"{totals['scored']:,} scored, {totals['lost']:,} lost",
-        )
+        if any(outcome.run is not None for outcome in outcomes):
+            table.add_row(
+                "frames",
+                f"{totals['from_header']:,} by header, {totals['decoded']:,} decoded, "
+                f"{totals['scored']:,} scored, {totals['lost']:,} lost",
+            )
         rate = totals["frames_now"] / seconds
         table.add_row("time", f"{_duration(seconds)}, {rate:,.0f} frames/s")
         self._messages.print(table)
@@ -244,7 +245,9 @@ class _TextView(Observer):
                 for problem in outcome.problems[:1]:
                     self._print(f"  {_about(outcome, problem)}")
         if totals["interrupted"]:
-            self._print("interrupted; the same command goes on from here")
+            kept = totals["kept"]
+            said = f" {kept:,} frames of what was begun are kept;" if kept else ""
+            self._print(f"interrupted;{said} the same command goes on from here")
 
 
 def _about(outcome: Outcome, message: str) -> str:
@@ -257,9 +260,12 @@ _STATES = ("done", "resumed", "skipped", "failed", "interrupted")
 
 
 def _totals(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    totals = dict.fromkeys((*_STATES, "from_header", "decoded", "scored", "lost", "frames_now"), 0)
+    names = (*_STATES, "from_header", "decoded", "scored", "lost", "kept", "frames_now")
+    totals = dict.fromkeys(names, 0)
     for outcome in outcomes:
         totals[outcome.state] += 1
+        totals["kept"] += outcome.frames_kept
+        totals["frames_now"] += outcome.frames_now
         if outcome.run is not None:
             frames = outcome.run["frames"]
             totals["from_header"] += frames["from_header"] or 0

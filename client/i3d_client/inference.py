@@ -12,13 +12,19 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_client.access import Access
-from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
+from i3d_client.contract import (
+    FEATURE_SIZE,
+    OUTPUT_FEATURES,
+    OUTPUT_PROBABILITIES,
+    ModelContract,
+)
 from i3d_client.errors import (
     I3dError,
     ModelChangedError,
@@ -44,6 +50,19 @@ _MAY_PASS = (ServerUnavailableError, ModelNotFoundError, ModelNotReadyError)
 _AnswerT = TypeVar("_AnswerT")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outputs:
+    """What a model answers for a segment.
+
+    Attributes:
+        probabilities: (N, classes) float32.
+        features: (N, 1024) float32; None if they were not asked for.
+    """
+
+    probabilities: NDArray[np.float32]
+    features: NDArray[np.float32] | None
+
+
 class Inference:
     """Asks one model; an async context manager.
 
@@ -54,6 +73,7 @@ class Inference:
         transport: ``auto`` takes shared memory where the server is on this host.
         priority: of the requests; None leaves it to the model.
         give_up_after_s: how long the server may be away, or refuse for want of room.
+        features: whether to ask for features, too.
         on_trouble: called with a message when the server is away, and with None when it is back.
     """
 
@@ -66,6 +86,7 @@ class Inference:
         transport: Transport = "auto",
         priority: Priority | None = None,
         give_up_after_s: float,
+        features: bool = False,
         on_trouble: Callable[[str | None], None] = lambda _message: None,
     ) -> None:
         if model.contract is None:
@@ -78,6 +99,9 @@ class Inference:
         self._wanted = transport
         self._priority = priority
         self._give_up_after_s = give_up_after_s
+        self._sizes = {OUTPUT_PROBABILITIES: len(self.contract.labels)}
+        if features:
+            self._sizes[OUTPUT_FEATURES] = FEATURE_SIZE
         self._on_trouble = on_trouble
         # One that neither answers nor refuses is away, too.
         self._answer_within_s = min(max(give_up_after_s, _SHORTEST_ANSWER_S), _LONGEST_ANSWER_S)
@@ -114,13 +138,10 @@ class Inference:
             raise RuntimeError("buffers of an Inference that was not entered")
         return self._buffers
 
-    async def ask(self, segment: Segment) -> NDArray[np.float32] | None:
-        """Return the probabilities of a segment's windows; None if none of them can be scored.
+    async def ask(self, segment: Segment) -> Outputs | None:
+        """Return what the model says of a segment; None if none of its windows can be scored.
 
         Waits and asks again while the server is away or has no room.
-
-        Returns:
-            (N, classes) float32.
 
         Raises:
             ServerUnavailableError: for longer than ``give_up_after_s``.
@@ -150,7 +171,7 @@ class Inference:
         except _MAY_PASS as error:
             await self._retry(self._check_model, error)
 
-    async def _ask_anew(self, segment: Segment) -> NDArray[np.float32]:
+    async def _ask_anew(self, segment: Segment) -> Outputs:
         await self._check_model()
         await self._register_again()
         return await self._ask(segment)
@@ -186,7 +207,7 @@ class Inference:
             f"gave up after {self._give_up_after_s:g} s (--give-up-after): {last}"
         )
 
-    async def _ask(self, segment: Segment) -> NDArray[np.float32]:
+    async def _ask(self, segment: Segment) -> Outputs:
         placed = None
         if self._region is not None:
             offset = segment.buffer.number * self._region.segment_bytes
@@ -194,19 +215,22 @@ class Inference:
         outputs = await self._connection.infer(
             self._model.name,
             segment.frames,
-            outputs=[OUTPUT_PROBABILITIES],
+            outputs=list(self._sizes),
             placed=placed,
             priority=self._priority,
             timeout_s=self._answer_within_s,
         )
-        answers = outputs[OUTPUT_PROBABILITIES]
-        expected = (self.contract.windows_per_segment, len(self.contract.labels))
-        if answers.shape != expected:
-            raise RequestRejectedError(
-                f"model {self._model.name}: {OUTPUT_PROBABILITIES}: expected {expected} (windows, "
-                f"classes) as its contract says, got {answers.shape}: export the model again"
-            )
-        return answers
+        for name, size in self._sizes.items():
+            expected = (self.contract.windows_per_segment, size)
+            if outputs[name].shape != expected:
+                columns = "classes" if name == OUTPUT_PROBABILITIES else "features"
+                raise RequestRejectedError(
+                    f"model {self._model.name}: {name}: expected {expected} (windows, {columns}) "
+                    f"as its contract says, got {outputs[name].shape}: export the model again"
+                )
+        return Outputs(
+            probabilities=outputs[OUTPUT_PROBABILITIES], features=outputs.get(OUTPUT_FEATURES)
+        )
 
     async def _check_model(self) -> None:
         now, _contract = await self._connection.choose_model(self._model.name)

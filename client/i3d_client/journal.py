@@ -31,6 +31,7 @@ from i3d_client.spans import SpanResult
 _FOLDER = ".journal"
 _RUN_FILE = "run.json"
 _LOCK_FILE = ".i3d-lock"
+_FEATURES = "features"
 _NO_FRAMES = -1
 
 
@@ -108,6 +109,7 @@ class Journal:
             decoded=np.int64(result.decoded),
             lost_frames=result.lost_frames,
             num_frames=np.int64(num_frames),
+            **({} if result.features is None else {_FEATURES: result.features}),
         )
         with complete_file(self._path(result.first_segment, result.stop_segment)) as file:
             file.write(content.getvalue())
@@ -125,10 +127,10 @@ class Journal:
                     self._path(first, stop).unlink()
                     del self._results[first]
 
-    def results(self) -> Iterator[SpanResult]:
-        """Read the spans' results one at a time, in order."""
+    def results(self, *, features: bool = False) -> Iterator[SpanResult]:
+        """Read the spans' results one at a time, in order; their features only if asked."""
         for first, stop in sorted(self._results.items()):
-            yield self._read(first, stop)
+            yield self._read(first, stop, features=features)
 
     def remove(self) -> None:
         """Remove the journal: the results are written."""
@@ -138,7 +140,7 @@ class Journal:
     def _path(self, first: int, stop: int) -> Path:
         return self._folder / f"{first:09}-{stop:09}.npz"
 
-    def _read(self, first: int, stop: int) -> SpanResult:
+    def _read(self, first: int, stop: int, *, features: bool = False) -> SpanResult:
         with np.load(self._path(first, stop), allow_pickle=False) as arrays:
             num_frames = int(arrays["num_frames"])
             return SpanResult(
@@ -149,6 +151,7 @@ class Journal:
                 decoded=int(arrays["decoded"]),
                 lost_frames=arrays["lost_frames"],
                 num_frames=None if num_frames == _NO_FRAMES else num_frames,
+                features=arrays[_FEATURES] if features else None,
             )
 
     def _find_spans(self) -> None:

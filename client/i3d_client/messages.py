@@ -33,7 +33,7 @@ class Setup:
         access: how to reach the server; paths of keys, never keys.
         model: as the run began with it.
         in_flight: requests of this worker at a time, at most.
-        transport, priority, give_up_after_s: as in ``Inference``.
+        transport, priority, give_up_after_s, features: as in ``Inference``.
         traced: whether to record what happens when.
     """
 
@@ -44,6 +44,7 @@ class Setup:
     transport: Transport
     priority: Priority | None
     give_up_after_s: float
+    features: bool
     traced: bool
 
 

@@ -42,6 +42,7 @@ class Options:
         transport: ``auto`` takes shared memory with a server on this host.
         priority: of the requests; None leaves it to the model. Answers do not depend on it.
         recorded_at: when the recordings began, as given; kept in run.json for reports.
+        features: whether to keep the windows' features, too (``features.npy``).
     """
 
     access: Access
@@ -57,6 +58,7 @@ class Options:
     transport: Transport = "auto"
     priority: Priority | None = None
     recorded_at: str | None = None
+    features: bool = False
 
     def as_given(self) -> dict[str, Any]:
         """Return the options as ``run.json`` has them. Of the credentials, where they are."""

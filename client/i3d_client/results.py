@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_client.contract import ModelContract
+from i3d_client.contract import FEATURE_SIZE, ModelContract
 from i3d_client.durable import FileRecord, complete_file, sync_folder, write_errors
 from i3d_client.errors import OutputError
+from i3d_client.features_file import FEATURES_FILE, write_features
 from i3d_client.frame_status import STATUS_NAMES, Status, frame_statuses
 from i3d_client.scores_file import SCORES_FILE, Times, write_scores
 from i3d_client.spans import SpanResult
@@ -40,6 +41,7 @@ _NO_ANSWER = ","  # an empty label, an empty score
 _LOST_SHOWN = 5
 _BATCH_ROWS = 4096  # of either table
 _BATCH_CELLS = 1 << 18  # probabilities
+_ZERO_ROWS = 256  # features of windows that were given up
 
 Spans = Callable[[], Iterable[SpanResult]]
 """Returns the spans of a recording from the first, each time it is called."""
@@ -94,8 +96,11 @@ def write_tables(
     times_us: Times,
     contract: ModelContract,
     first_frame: int = 0,
+    spans_with_features: Spans | None = None,
 ) -> Tally:
-    """Write ``frames.csv``, ``windows.csv`` and ``scores.npz``; remove an older ``run.json``.
+    """Write ``frames.csv``, ``windows.csv``, ``scores.npz`` and, if wanted, ``features.npy``.
+
+    An older ``run.json`` is removed first, and a ``features.npy`` that is not written anew.
 
     Args:
         folder: made if it is not there.
@@ -105,6 +110,8 @@ def write_tables(
         contract: gives N, the labels, and which frames a window labels.
         first_frame: added to every number of a frame that is written or returned, where only a part
             of a recording is classified.
+        spans_with_features: as ``spans``, with the features of all spans that were not given up;
+            called once. None: no ``features.npy``.
 
     Raises:
         OutputError: the folder or a file cannot be written; no half-written file is left.
@@ -113,6 +120,8 @@ def write_tables(
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RUN_FILE).unlink(missing_ok=True)
+        if spans_with_features is None:  # one of another run would pass for this one's
+            (folder / FEATURES_FILE).unlink(missing_ok=True)
         sync_folder(folder)
     survey = _survey(spans(), grid, contract)
     frames_of_label = np.zeros(len(contract.labels), np.int64)
@@ -153,6 +162,14 @@ def write_tables(
         num_frames=grid.num_frames,
         first_frame=first_frame,
     )
+    files = {
+        FRAMES_FILE: frames.record(),
+        WINDOWS_FILE: windows.record(),
+        SCORES_FILE: scores,
+    }
+    if spans_with_features is not None:
+        parts = _features(spans_with_features(), grid, contract)
+        files[FEATURES_FILE] = write_features(folder, parts=parts, num_windows=grid.count)
     return Tally(
         labels=contract.labels,
         num_frames=grid.num_frames,
@@ -164,11 +181,7 @@ def write_tables(
         first_lost=tuple((first_frame + survey.lost_frames[:_LOST_SHOWN]).tolist()),
         failed_spans=tuple((first_frame + a, first_frame + b) for a, b in survey.failed),
         frames_of_label=tuple(frames_of_label.tolist()),
-        files={
-            FRAMES_FILE: frames.record(),
-            WINDOWS_FILE: windows.record(),
-            SCORES_FILE: scores,
-        },
+        files=files,
     )
 
 
@@ -208,10 +221,11 @@ def read_run(folder: Path) -> dict[str, Any] | None:
 def check_tables(folder: Path, run: Mapping[str, Any]) -> str | None:
     """Return why a folder's tables are not those that its ``run.json`` records; None if they are.
 
-    Reads them whole, for their SHA-256.
+    ``features.npy`` counts if it is recorded. Reads all of them whole, for their SHA-256.
     """
     files = run.get("files")
-    for name in TABLES:
+    with_features = isinstance(files, dict) and FEATURES_FILE in files
+    for name in (*TABLES, FEATURES_FILE) if with_features else TABLES:
         recorded = files.get(name) if isinstance(files, dict) else None
         if not isinstance(recorded, dict):
             return f"{folder / RUN_FILE}: does not say what {name} was"
@@ -292,6 +306,24 @@ def _in_order(
         raise ValueError(
             f"spans: expected {grid.num_segments(per_segment)} segments in all, got {segment}"
         )
+
+
+def _features(
+    spans: Iterable[SpanResult], grid: WindowGrid, contract: ModelContract
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the features of all windows in order; zeros for spans that were given up.
+
+    Such a span may be as long as the recording.
+    """
+    for first, stop, span in _in_order(spans, grid, contract):
+        if span.failed:
+            for start in range(first, stop, _ZERO_ROWS):
+                yield np.zeros((min(_ZERO_ROWS, stop - start), FEATURE_SIZE), np.float32)
+        elif span.features is None or len(span.features) != stop - first:
+            got = None if span.features is None else span.features.shape
+            raise ValueError(f"span: expected features of {stop - first} windows, got {got}")
+        else:
+            yield span.features
 
 
 class _Batch(NamedTuple):

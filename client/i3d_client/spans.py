@@ -31,6 +31,8 @@ class SpanResult:
             counted in the same way.
         failed: True if the span was given up: no window is scored, and no frame was looked at.
         num_frames: of the recording, if it ends with this span; else None.
+        features: (windows, 1024) float32, with zeros as in ``probabilities``; None if they were not
+            asked for, or are not needed where the result is read.
     """
 
     first_segment: int
@@ -41,6 +43,7 @@ class SpanResult:
     lost_frames: NDArray[np.int64]
     failed: bool = False
     num_frames: int | None = None
+    features: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,12 +47,15 @@ class Window:
         probabilities: (classes,) float32 in the order of the contract's labels, summing to 1;
             None if a frame of the window could not be decoded.
         labels: the contract's labels.
+        features: (1024,) float32, the network's pooled embedding, from which its probabilities
+            follow; None if they were not asked for, or with the probabilities.
     """
 
     start_frame: int
     stop_frame: int
     probabilities: NDArray[np.float32] | None
     labels: tuple[str, ...]
+    features: NDArray[np.float32] | None = None
 
     def top(self, count: int) -> list[tuple[str, float]]:
         """Return the ``count`` most probable labels with their probabilities, best first."""
@@ -81,6 +84,7 @@ async def stream(
     priority: Priority | None = None,
     in_flight: int = DEFAULT_IN_FLIGHT,
     give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
+    features: bool = False,
 ) -> AsyncGenerator[Window, None]:
     """Classify a video in this process and yield its windows in order, as they come.
 
@@ -94,6 +98,7 @@ async def stream(
         priority: ``interactive`` goes before ``batch``; None leaves it to the model.
         in_flight: requests at most between this client and the server.
         give_up_after_s: how long the server may be away before that is an error.
+        features: whether to ask for the windows' features, too.
 
     Raises:
         VideoError: the video cannot be read.
@@ -111,6 +116,7 @@ async def stream(
             in_flight=in_flight,
             priority=priority,
             give_up_after_s=give_up_after_s,
+            features=features,
         )
         async with inference:
             segments = segments_of(
@@ -120,13 +126,19 @@ async def stream(
             async with decoding, aclosing(answers_in_order(decoding, inference, in_flight)) as all_:
                 async for answer in all_:
                     for place, window in enumerate(answer.windows):
-                        known = answer.probabilities if window.scored else None
                         yield Window(
                             start_frame=window.start,
                             stop_frame=window.stop,
-                            probabilities=None if known is None else known[place],
+                            probabilities=_row(answer.probabilities, place, window),
                             labels=contract.labels,
+                            features=_row(answer.features, place, window),
                         )
+
+
+def _row(
+    known: NDArray[np.float32] | None, place: int, window: WindowRange
+) -> NDArray[np.float32] | None:
+    return known[place] if known is not None and window.scored else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +149,13 @@ class Answer:
         number: the segment's place in the recording.
         windows: those that count.
         probabilities: (N, classes) float32; None if no window could be scored.
+        features: (N, 1024) float32; None in the same case, and if they were not asked for.
     """
 
     number: int
     windows: tuple[WindowRange, ...]
     probabilities: NDArray[np.float32] | None
+    features: NDArray[np.float32] | None
 
 
 async def answers_in_order(
@@ -166,8 +180,13 @@ async def answers_in_order(
 
 
 async def _ask(segment: Segment, inference: Inference) -> Answer:
-    probabilities = await inference.ask(segment)
-    return Answer(number=segment.number, windows=segment.windows, probabilities=probabilities)
+    outputs = await inference.ask(segment)
+    return Answer(
+        number=segment.number,
+        windows=segment.windows,
+        probabilities=None if outputs is None else outputs.probabilities,
+        features=None if outputs is None else outputs.features,
+    )
 
 
 def _release(segment: Segment, _asked: asyncio.Task[Answer]) -> None:

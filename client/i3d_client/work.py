@@ -54,6 +54,9 @@ class Outcome:
         tally: what the results hold; None if this run did not write them.
         problems: why it failed or is incomplete; empty if it is whole.
         warnings: what the user should know all the same.
+        frames_kept: of a recording that is interrupted, those whose answers are in its journal;
+            0 if this run did not come to open it.
+        frames_now: those of them that this run did.
     """
 
     given: Input
@@ -63,6 +66,8 @@ class Outcome:
     tally: Tally | None = None
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    frames_kept: int = 0
+    frames_now: int = 0
 
 
 @dataclass(kw_only=True)
@@ -116,6 +121,12 @@ class Work:
     def num_segments(self) -> int:
         """Segments of the recording."""
         return self.grid.num_segments(self.contract.windows_per_segment)
+
+    @property
+    def frames_kept(self) -> int:
+        """How many frames the journal has the results of."""
+        missing = (self._frames_of(*gap) for gap in self.journal.missing(self.num_segments))
+        return self.recording.num_frames - sum(stop - first for first, stop in missing)
 
     def task(self, span: Span, *, all_cores: int) -> Task:
         """Describe a span to a worker."""
@@ -187,6 +198,15 @@ class Work:
         stop = self.num_segments if stop is None else stop
         return self.grid.frames_of_segments(first, stop, self.contract.windows_per_segment)
 
+    def interrupted(self) -> Outcome:
+        """Say what is kept of a recording that will not be finished now."""
+        return Outcome(
+            given=self.given,
+            state="interrupted",
+            frames_kept=self.frames_kept,
+            frames_now=self.frames_now,
+        )
+
     def finish(self) -> Outcome:
         """Write the results.
 
@@ -207,6 +227,7 @@ class Work:
             times_us=self.recording.times_us,
             contract=self.contract,
             first_frame=first_frame,
+            spans_with_features=self._with_features if self.options.features else None,
         )
         problems = tuple(self._problems(tally))
         warnings = (*self.warnings, *self._warnings())
@@ -241,10 +262,13 @@ class Work:
     def _shown(self) -> str:
         return printable(self.given.files[0])
 
-    def _results(self) -> Iterator[SpanResult]:
+    def _with_features(self) -> Iterator[SpanResult]:
+        return self._results(features=True)
+
+    def _results(self, *, features: bool = False) -> Iterator[SpanResult]:
         """Yield the spans' results in order, with an empty one for what was given up."""
         at = 0
-        for result in self.journal.results():
+        for result in self.journal.results(features=features):
             if result.first_segment > at:
                 yield self._nothing(at, result.first_segment)
             yield result
@@ -398,6 +422,8 @@ def _prepare(
         "start_s": options.start_s,
         "stop_s": options.stop_s,
     }
+    if options.features:  # else absent, as in what was written before there were any
+        identity["features"] = True
     identity = json.loads(json.dumps(identity))
     if run is not None:
         if differences := what_differs(run.get("identity", {}), identity):
@@ -450,9 +476,7 @@ def _prepare(
         work.waiting = [Span(first_segment=missing[0][0], stop_segment=None)]
         if recording.num_frames > options.span_frames:
             work.warnings.append(f"{reason}: decoded in one pass")
-    num_missing = sum(stop - first for first, stop in journal.missing(work.num_segments))
-    per_segment = recording.num_frames / max(1, work.num_segments)
-    work.frames_before = round((work.num_segments - num_missing) * per_segment)
+    work.frames_before = work.frames_kept
     return work
 
 

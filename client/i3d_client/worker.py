@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
@@ -25,7 +25,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_client.contract import ModelContract
+from i3d_client.contract import FEATURE_SIZE, ModelContract
 from i3d_client.errors import I3dError, VideoError
 from i3d_client.geometry import to_geometry, use_one_opencv_thread
 from i3d_client.inference import Inference
@@ -95,6 +95,7 @@ class _Worker:
                     transport=setup.transport,
                     priority=setup.priority,
                     give_up_after_s=setup.give_up_after_s,
+                    features=setup.features,
                     on_trouble=lambda message: self._pipe.send(Trouble(message=message)),
                 )
                 async with inference:
@@ -147,7 +148,7 @@ class _Worker:
             return
         contract, buffers = self._inference.contract, self._inference.buffers
         for task in self._given:
-            report = _Report(task, contract, self._recorder)
+            report = _Report(task, contract, self._recorder, features=self._setup.features)
             reader = self._readers.setdefault(
                 task.codec_threads, Reader(codec_threads=task.codec_threads)
             )
@@ -213,11 +214,14 @@ class _Report:
     Answers count once they are confirmed: the model was still the right one after them.
     """
 
-    def __init__(self, task: Task, contract: ModelContract, recorder: Recorder) -> None:
+    def __init__(
+        self, task: Task, contract: ModelContract, recorder: Recorder, *, features: bool
+    ) -> None:
         self._task = task
         self._advance = contract.windows_per_segment * contract.stride
         self._classes = len(contract.labels)
         self._recorder = recorder
+        self._features = features
         self._first = task.first_segment
         self._answers: list[Answer] = []
         self._confirmed = 0
@@ -264,28 +268,46 @@ class _Report:
         stop_frame = stop_segment * self._advance if ends_at is None else ends_at
         lost = np.array(self.counts.lost_frames, np.int64)
         lost = lost[(lost >= first_frame) & (lost < stop_frame)]
-        scored = [window.scored for answer in self._answers for window in answer.windows]
-        probabilities = np.zeros((len(scored), self._classes), np.float32)
-        row = 0
-        for answer in self._answers:
-            if answer.probabilities is not None:
-                probabilities[row : row + len(answer.windows)] = answer.probabilities[
-                    : len(answer.windows)
-                ]
-            row += len(answer.windows)
-        flags = np.array(scored, bool)
-        probabilities[~flags] = 0
+        answers = self._answers
+        scored = [[window.scored for window in answer.windows] for answer in answers]
+        probabilities = [answer.probabilities for answer in answers]
+        features = [answer.features for answer in answers]
         span = SpanResult(
             first_segment=self._first,
             stop_segment=stop_segment,
-            probabilities=probabilities,
-            scored=flags,
+            probabilities=_rows(probabilities, scored, self._classes),
+            scored=np.array([flag for flags in scored for flag in flags], bool),
             decoded=stop_frame - first_frame - len(lost),
             lost_frames=lost,
             num_frames=ends_at,
+            features=_rows(features, scored, FEATURE_SIZE) if self._features else None,
         )
         self._first, self._answers, self._confirmed = stop_segment, [], 0
         return Result(span=span, trace=self._recorder.take())
+
+
+def _rows(
+    answers: Sequence[NDArray[np.float32] | None], scored: Sequence[Sequence[bool]], size: int
+) -> NDArray[np.float32]:
+    """Put the rows of all windows that count one below another; 0 where one is not scored.
+
+    Args:
+        answers: (N, size) float32 of each segment; None if no window of it could be scored.
+        scored: of each segment, the windows that count; the last segment may have fewer than N.
+        size: of a row.
+
+    Returns:
+        (windows, size) float32.
+    """
+    rows = np.zeros((sum(map(len, scored)), size), np.float32)
+    first = 0
+    for answer, flags in zip(answers, scored, strict=True):
+        stop = first + len(flags)
+        if answer is not None:
+            rows[first:stop] = answer[: len(flags)]
+            rows[first:stop][~np.array(flags, bool)] = 0
+        first = stop
+    return rows
 
 
 def segments_of_task(

@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from i3d_client.contract import ModelContract
+from i3d_client.contract import FEATURE_SIZE, ModelContract
 
 
 class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -18,6 +18,7 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         *,
         ready: bool,
         shape: tuple[int, ...] | None,
+        features: tuple[int, ...] | None,
         carries: bool,
         changes_after: int | None,
         priorities: list[int],
@@ -31,7 +32,11 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.contract = contract
         self.ready = ready
         self.carries = carries
-        self.shape = shape or (1, contract.windows_per_segment, len(contract.labels))
+        windows = contract.windows_per_segment
+        self.shapes = {
+            "PROBABILITIES": shape or (1, windows, len(contract.labels)),
+            "FEATURES": features or (1, windows, FEATURE_SIZE),
+        }
 
     def ModelStatistics(  # noqa: N802 - the protocol's names
         self, _request: object, _context: object
@@ -68,10 +73,11 @@ class _Faulty(service_pb2_grpc.GRPCInferenceServiceServicer):
             context.abort(self.refusals.pop(0), self.refusal)
         if self.left is not None:
             self.left -= 1
-        values = np.zeros(self.shape, np.float32)
         response = service_pb2.ModelInferResponse(model_name="faulty", model_version="1")
-        response.outputs.add(name="PROBABILITIES", datatype="FP32", shape=values.shape)
-        response.raw_output_contents.append(values.tobytes())
+        for output in request.outputs:
+            values = np.zeros(self.shapes[output.name], np.float32)
+            response.outputs.add(name=output.name, datatype="FP32", shape=values.shape)
+            response.raw_output_contents.append(values.tobytes())
         return response
 
 
@@ -81,6 +87,7 @@ def fault_server(
     *,
     ready: bool = True,
     shape: tuple[int, ...] | None = None,
+    features: tuple[int, ...] | None = None,
     carries: bool = True,
     changes_after: int | None = None,
     credentials: grpc.ServerCredentials | None = None,
@@ -96,6 +103,7 @@ def fault_server(
         contract: the model's.
         ready: what it says of itself.
         shape: of the probabilities it answers; None for the right one.
+        features: the shape of the features it answers; None for the right one.
         carries: whether its configuration has the contract.
         changes_after: requests after which it is another model; None is never.
         credentials: for TLS; None serves plain text.
@@ -109,6 +117,7 @@ def fault_server(
         contract,
         ready=ready,
         shape=shape,
+        features=features,
         carries=carries,
         changes_after=changes_after,
         priorities=[] if priorities is None else priorities,

@@ -159,6 +159,12 @@ def spans_in(out: Path) -> list[Path]:
     return sorted(out.rglob(".journal/*.npz"))
 
 
+def segments_in(out: Path) -> int:
+    """Return how many segments the journals below a folder have."""
+    ranges = (map(int, path.stem.split("-")) for path in spans_in(out))
+    return sum(stop - first for first, stop in ranges)
+
+
 def tables(out: Path) -> dict[str, bytes]:
     """Return the tables below a folder, by recording and name."""
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.csv"))}

@@ -401,6 +401,74 @@ def test_peak_memory_grows_by_a_byte_a_window(tmp_path: Path) -> None:
     assert peak_bytes(many) - peak_bytes(few) < (many - few) + 64_000
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_memory_does_not_grow_with_the_features(tmp_path: Path, failed: bool) -> None:
+    """Those of a span that was given up, too: it may be as long as the recording."""
+    model = contract(stride=1, windows=32, labels=LABELS[:2])
+
+    def peak_bytes(num_windows: int) -> int:
+        grid = grid_of(num_windows + model.clip_frames - 1, model)
+        segments = grid.num_segments(32)
+
+        def spans(*, features: bool = False) -> Iterator[SpanResult]:
+            step = segments if failed else 4
+            for a in range(0, segments, step):
+                first, stop = grid.windows_of_segments(a, min(a + step, segments), 32)
+                count = stop - first
+                yield SpanResult(
+                    first_segment=a,
+                    stop_segment=min(a + step, segments),
+                    probabilities=np.zeros((count, 2), np.float32),
+                    scored=np.full(count, not failed),
+                    decoded=0 if failed else count,
+                    lost_frames=np.zeros(0, np.int64),
+                    failed=failed,
+                    features=np.ones((count, 1024), np.float32)
+                    if features and not failed
+                    else None,
+                )
+
+        tracemalloc.start()
+        write_tables(
+            tmp_path,
+            spans=spans,
+            grid=grid,
+            times_us=microseconds,
+            contract=model,
+            spans_with_features=lambda: spans(features=True),
+        )
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        rows = np.load(tmp_path / "features.npy", mmap_mode="r")
+        assert rows.shape == (num_windows, 1024)
+        assert (rows[-1] == (not failed)).all()
+        return peak
+
+    few, many = 1_000, 9_000
+    # Features are 4,096 bytes a window; probabilities of the one span that failed are some too.
+    assert peak_bytes(many) - peak_bytes(few) < 200 * (many - few) + 64_000
+
+
+def test_a_span_without_the_features_that_are_wanted_is_refused(tmp_path: Path) -> None:
+    model, grid, spans = small_video()
+    with pytest.raises(ValueError, match="span: expected features of 1 windows, got None"):
+        write_tables(
+            tmp_path,
+            spans=lambda: iter(spans),
+            grid=grid,
+            times_us=microseconds,
+            contract=model,
+            spans_with_features=lambda: iter(spans),
+        )
+    assert not (tmp_path / "features.npy").exists()
+
+
+def test_features_of_an_earlier_run_do_not_pass_for_those_of_this_one(tmp_path: Path) -> None:
+    (tmp_path / "features.npy").write_bytes(b"of another run")
+    write_small_video(tmp_path)
+    assert not (tmp_path / "features.npy").exists()
+
+
 def test_a_new_start_takes_the_old_run_away_first(tmp_path: Path) -> None:
     write_small_video(tmp_path)
     model, grid, spans = small_video()

@@ -1,6 +1,7 @@
 """A run that was ended in the middle is given again: it goes on, and nothing is mixed or lost."""
 
 import json
+import re
 import shutil
 import signal
 import time
@@ -19,6 +20,7 @@ from tests.client.runs import (
     lives,
     registered,
     running,
+    segments_in,
     spans_in,
     tables,
     wait_until,
@@ -67,11 +69,6 @@ def begun(video: Path, server: FixedServer, out: Path, **options: object) -> int
     return done
 
 
-def segments_in(out: Path) -> int:
-    ranges = (map(int, path.stem.split("-")) for path in spans_in(out))
-    return sum(stop - first for first, stop in ranges)
-
-
 @pytest.fixture
 def out(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "out"
@@ -104,9 +101,13 @@ def test_the_same_command_goes_on_after_a_signal(
         if number != signal.SIGKILL:
             assert not registered(slow_server.address)
             assert process.stderr is not None
-            assert process.stderr.read().endswith(
-                "interrupted; the same command goes on from here\n"
+            said = re.search(
+                r"\ninterrupted; (\d+) frames of what was begun are kept; "
+                r"the same command goes on from here\n$",
+                process.stderr.read(),
             )
+            assert said is not None
+            assert int(said[1]) == segments_in(out) * ADVANCE
         assert process.returncode == status
     time.sleep(0.3)  # what a killed client had in flight is answered, and counted
     done, before = segments_in(out), asked(slow_server.address, MODEL)
