@@ -48,6 +48,8 @@ class Annotation:
         labels: all behaviours that the person could have annotated, as far as the file says.
         left_out: events of the file that are in no interval, by reason.
         read_as: the encoding, if it is not UTF-8.
+        looked_at: stretches ``[start, stop)`` of frames that a file with a row a frame says
+            something of, be it that nothing happens; empty if the file is of events.
     """
 
     file: Path
@@ -61,6 +63,7 @@ class Annotation:
     fps: float | None = None
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)
     read_as: str | None = None
+    looked_at: tuple[tuple[int, int], ...] = ()
 
     @property
     def media_names(self) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ _TIMES = (
 _FRAMES = (("start_frame", "stop_frame"), ("start_frame", "end_frame"))
 _FRAME = ("frame", "frame_number", "frame_index")
 _INDEX = ("", "index", "unnamed: 0", *_FRAME)
+_LOOKED_AT = "looked at"
+_NOBODY_LOOKED = -1
 
 
 def is_intervals(header: Header) -> bool:
@@ -99,9 +101,12 @@ def read_frames(table: Table, file: Path) -> list[Annotation]:
     label, frame = _one_of(_LABEL, header) or "", _one_of(_FRAME, header) or ""
     video = _one_of(_VIDEO, header)
     found: dict[str, _Runs] = defaultdict(_Runs)
+    looked_at: dict[str, _Runs] = defaultdict(_Runs)
     for row in table.rows:
-        runs = found[row.text(video) if video else ""]
-        runs.add(_whole_after(runs.last, row, row.text(frame)), row.text(label))
+        name = row.text(video) if video else ""
+        number = _whole_after(found[name].last, row, row.text(frame))
+        found[name].add(number, row.text(label))
+        looked_at[name].add(number, _LOOKED_AT)
     return [
         Annotation(
             file=file,
@@ -110,6 +115,7 @@ def read_frames(table: Table, file: Path) -> list[Annotation]:
             intervals=tuple(intervals),
             labels=tuple(dict.fromkeys(interval.label for interval in intervals)),
             media=(name,) if name else (),
+            looked_at=looked_at[name].stretches(),
         )
         for name, runs in found.items()
         for intervals in [runs.intervals()]
@@ -124,12 +130,17 @@ def read_columns(table: Table, file: Path) -> list[Annotation]:
     """
     labels = tuple(name.strip() for name in table.header[1:])
     marks = [_Runs() for _ in labels]
+    looked_at = _Runs()
     last = -1
     for row in table.rows:
         last = _whole_after(last, row, row.texts[0])
         cells = (*row.texts[1:], *[""] * (len(labels) + 1 - len(row.texts)))
-        for label, mark, cell in zip(labels, marks, cells, strict=True):
-            mark.add(last, label if _happens(row, cell.strip(), label) else "")
+        numbers = [
+            _mark(row, cell.strip(), label) for label, cell in zip(labels, cells, strict=True)
+        ]
+        for label, mark, number in zip(labels, marks, numbers, strict=True):
+            mark.add(last, label if number == 1 else "")
+        looked_at.add(last, "" if _NOBODY_LOOKED in numbers else _LOOKED_AT)
     intervals = [interval for mark in marks for interval in mark.intervals()]
     if last < 0:
         return []
@@ -140,6 +151,7 @@ def read_columns(table: Table, file: Path) -> list[Annotation]:
             unit="frames",
             intervals=tuple(sorted(intervals, key=lambda interval: interval.start)),
             labels=labels,
+            looked_at=looked_at.stretches(),
         )
     ]
 
@@ -170,6 +182,10 @@ class _Runs:
         self._label = ""
         return self._done
 
+    def stretches(self) -> tuple[tuple[int, int], ...]:
+        """Return where they lie; nothing can be added after that."""
+        return tuple((interval.start, interval.stop) for interval in self.intervals())
+
 
 def _one_of(names: Iterable[str], header: Header) -> str | None:
     return next((name for name in names if name in header), None)
@@ -199,11 +215,11 @@ def _whole(row: Row, text: str) -> int:
     raise row.error(f"expected a frame's number, from 0, got {text!r}")
 
 
-def _happens(row: Row, cell: str, label: str) -> bool:
+def _mark(row: Row, cell: str, label: str) -> float:
     try:
         number = float(cell.replace(",", "."))
     except ValueError:
         number = float("nan")
-    if number not in (0, 1, -1):
+    if number not in (0, 1, _NOBODY_LOOKED):
         raise row.error(f"{label}: expected 0, 1 or −1, got {cell!r}")
-    return number == 1
+    return number

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from i3d_client.printable import printable
 from i3d_ethogram.annotations.annotation import Annotation
+from i3d_ethogram.annotations.annotation_video import (
+    is_of_other_length,
+    is_of_other_rate,
+    is_of_other_video,
+)
 from i3d_ethogram.compare.alignment import Alignment, alignment_of
 from i3d_ethogram.compare.annotated_frames import OVERLAPPING, UNANNOTATED, AnnotatedFrames
 from i3d_ethogram.ethogram import Ethogram
 
-_OTHER_LENGTH = 0.01
-_OTHER_LENGTH_US = 1_000_000
-_OTHER_FPS = 0.01
 _MUCH = 0.05
 _SHOWN_LABELS = 8
 
@@ -109,31 +111,22 @@ def _of_file(annotation: Annotation, on_frames: AnnotatedFrames) -> Iterator[Not
 def _of_video(
     annotation: Annotation, ethogram: Ethogram, videos: tuple[str, ...]
 ) -> Iterator[Note]:
-    names = annotation.media_names
-    if names and videos and not _same_video(names, videos):
+    if is_of_other_video(annotation, videos):
         yield Note.warning(
-            f"the annotation is of {printable(', '.join(names))}, the results are of "
-            f"{printable(', '.join(videos))}"
+            f"the annotation is of {printable(', '.join(annotation.media_names))}, the results are "
+            f"of {printable(', '.join(videos))}"
         )
-    length_us = sum(annotation.media_lengths_us)
-    classified = ethogram.run["frames"]["first"] or ethogram.run["options"].get("stop_s")
-    if length_us and len(names) == len(videos) and not classified:
-        apart_us = abs(length_us - ethogram.duration_us)
-        if apart_us > max(_OTHER_LENGTH_US, _OTHER_LENGTH * ethogram.duration_us):
-            yield Note.warning(
-                f"the annotated video lasts {length_us / 1e6:,.1f} s, the classified one "
-                f"{ethogram.duration_us / 1e6:,.1f} s"
-            )
-    if annotation.fps and abs(annotation.fps / ethogram.fps - 1) > _OTHER_FPS:
+    in_part = ethogram.run["frames"]["first"] or ethogram.run["options"].get("stop_s")
+    if not in_part and is_of_other_length(annotation, videos, duration_us=ethogram.duration_us):
+        yield Note.warning(
+            f"the annotated video lasts {sum(annotation.media_lengths_us) / 1e6:,.1f} s, the "
+            f"classified one {ethogram.duration_us / 1e6:,.1f} s"
+        )
+    if is_of_other_rate(annotation, fps=ethogram.fps):
         yield Note.warning(
             f"the annotated video has {annotation.fps:g} frames/s, the classified one "
             f"{ethogram.fps:g}"
         )
-
-
-def _same_video(names: tuple[str, ...], videos: tuple[str, ...]) -> bool:
-    stems = {name.rpartition(".")[0].casefold() or name.casefold() for name in videos}
-    return any((name.rpartition(".")[0] or name).casefold() in stems for name in names)
 
 
 def _of_times(annotation: Annotation, on_frames: AnnotatedFrames) -> Iterator[Note]:

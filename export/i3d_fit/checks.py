@@ -1,0 +1,212 @@
+"""Signs that an annotation is not of the video that it is taken for, or not of its clock.
+
+Two kinds: what files say of themselves, known before any feature is computed; and where the
+annotation would agree better with what a head predicts that has not seen it. Neither proves
+anything, so nothing is mended: a person reads what is said, and looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i3d_client.contract import LabelFrame
+from i3d_client.printable import printable
+from i3d_client.windows import WindowGrid
+from i3d_ethogram.annotations.annotation import Annotation
+from i3d_ethogram.annotations.annotation_matching import name_of
+from i3d_ethogram.annotations.annotation_video import (
+    is_of_other_length,
+    is_of_other_rate,
+    is_of_other_video,
+)
+from i3d_ethogram.compare.alignment import alignment_of
+from i3d_ethogram.compare.annotated_frames import Frames, annotate_frames
+
+_PAST_END_US = 1_000_000  # people stop their last bout late, programs round
+
+DoubtKind = Literal["video", "length", "rate", "outside", "shift", "factor", "chance"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """One sentence on why an annotation may be wrong.
+
+    Attributes:
+        recording: its name; empty if the annotation is of none.
+        kind: of another ``video``, of one of another ``length`` or ``rate``, with events
+            ``outside``; agreeing much better after a ``shift``, or stretched by a ``factor``; or
+            no better than by ``chance``.
+        said: for people.
+    """
+
+    recording: str
+    kind: DoubtKind
+    said: str
+
+
+def check_unmatched(annotations: Sequence[Annotation]) -> list[Doubt]:
+    """Return what is to be said of annotations that are of none of the recordings."""
+    return [
+        Doubt(
+            recording="",
+            kind="video",
+            said=f"{name_of(each)} is left out: it is of "
+            f"{printable(', '.join(each.media_names)) or 'a video that it does not name'}, "
+            "which is none of these",
+        )
+        for each in annotations
+    ]
+
+
+def check_annotations(
+    annotations: Sequence[Annotation], frames: Frames, *, recording: str, fps: float
+) -> list[Doubt]:
+    """Return what is odd about annotations of a recording, by what the files say.
+
+    Args:
+        annotations: of this recording.
+        frames: of the recording; with the names of its videos.
+        recording: its name.
+        fps: of its first video, in frames/s.
+    """
+    return [
+        Doubt(recording=recording, kind=kind, said=f"{name_of(annotation)}: {said}")
+        for annotation in annotations
+        for kind, said in _odd(annotation, frames, fps)
+    ]
+
+
+def check_predictions(
+    annotated: NDArray[np.int16],
+    predicted: NDArray[np.int16],
+    *,
+    frames: Frames,
+    recording: str,
+    fps: float,
+) -> list[Doubt]:
+    """Return what is odd about annotations of a recording, by what a head predicts.
+
+    Measured with simulated mice: ``i3d_ethogram.compare.alignment``. A recording of less than five
+    minutes is never said to agree no better than by chance. If all annotations are wrong alike, a
+    head learns what they say, and this finds nothing.
+
+    Args:
+        annotated: (frames,) int16, classes; negative where there is none.
+        predicted: (frames,) int16, likewise, by a head that was not trained on this recording
+            (``predicted_frames``).
+        frames: of the recording.
+        recording: its name.
+        fps: of its first video, in frames/s.
+    """
+    found = alignment_of(annotated, predicted, times_us=frames.times_us, fps=fps)
+    if found is None:
+        return []
+    better = f"(kappa {found.best:.2f} in place of {found.kappa:.2f})"
+    if found.is_chance:
+        return [
+            Doubt(
+                recording=recording,
+                kind="chance",
+                said="what is annotated agrees hardly better than by chance with what is "
+                f"predicted from the other recordings (kappa {found.kappa:.2f}), and would not "
+                "elsewhere in time. Is the annotation of this video?",
+            )
+        ]
+    if not found.is_elsewhere:
+        return []
+    if found.factor == 1.0:
+        where = "later" if found.shift_us > 0 else "earlier"
+        return [
+            Doubt(
+                recording=recording,
+                kind="shift",
+                said="the annotation would agree much better with what is predicted if it lay "
+                f"{abs(found.shift_us) / 1e6:.1f} s {where} {better}. Is it of this video, from "
+                "its beginning?",
+            )
+        ]
+    return [
+        Doubt(
+            recording=recording,
+            kind="factor",
+            said="the annotation would agree much better with what is predicted if its times "
+            f"were multiplied by {found.factor:.4g} {better}. Was it made at "
+            f"{fps * found.factor:.4g} frames/s? The video has {fps:.4g}",
+        )
+    ]
+
+
+def predicted_frames(
+    predicted: NDArray[np.int16], *, grid: WindowGrid, label_frame: LabelFrame
+) -> NDArray[np.int16]:
+    """Return the class that the windows of a recording give each frame: (frames,) int16, or −1.
+
+    Args:
+        predicted: (windows,) int16, classes; negative where a window has none.
+        grid: the windows.
+        label_frame: which of a window's frames its label is for.
+    """
+    windows = grid.labelling_windows(
+        0, grid.num_frames, scored=predicted >= 0, label_frame=label_frame
+    )
+    if not len(predicted):
+        return np.full(grid.num_frames, -1, np.int16)
+    return np.where(windows >= 0, predicted[windows], np.int16(-1))
+
+
+def _odd(annotation: Annotation, frames: Frames, fps: float) -> Iterator[tuple[DoubtKind, str]]:
+    duration_us = int(frames.times_us[-1] - frames.times_us[0])
+    if is_of_other_video(annotation, frames.videos):
+        yield (
+            "video",
+            f"is of {printable(', '.join(annotation.media_names))}, and taken to be of "
+            f"{printable(', '.join(frames.videos))}",
+        )
+    if is_of_other_length(annotation, frames.videos, duration_us=duration_us):
+        yield (
+            "length",
+            f"says that its video lasts {sum(annotation.media_lengths_us) / 1e6:,.1f} s; this one "
+            f"lasts {duration_us / 1e6:,.1f} s",
+        )
+    if is_of_other_rate(annotation, fps=fps):
+        yield (
+            "rate",
+            f"says that its video has {annotation.fps:g} frames/s; this one has {fps:g}",
+        )
+    yield from _outside(annotation, frames)
+
+
+def _outside(annotation: Annotation, frames: Frames) -> Iterator[tuple[DoubtKind, str]]:
+    if len(annotation.media) > max(1, len(frames.videos)):
+        return  # events of its other videos lie elsewhere, as they should
+    events = len(annotation.intervals)
+    outside = annotate_frames(annotation, frames, labels=(), names={}).outside
+    past = annotate_frames(annotation, _longer(frames), labels=(), names={})
+    said = [
+        f"{count} {what}"
+        for count, what in (
+            (outside, "lie wholly outside the video"),
+            (past.cut, "begin before it or end more than a second after it"),
+        )
+        if count
+    ]
+    if said:
+        duration_s = (int(frames.times_us[-1]) - int(frames.times_us[0])) / 1e6
+        yield (
+            "outside",
+            f"of its {events} events, {' and '.join(said)}; the video lasts {duration_s:,.1f} s. "
+            "Is it of this video, at its frame rate?",
+        )
+
+
+def _longer(frames: Frames) -> Frames:
+    """Return frames as if more of the same length followed, for a second."""
+    times_us = frames.times_us
+    step_us = max(1, int(times_us[-1] - times_us[0]) // max(1, len(times_us) - 1))
+    more = times_us[-1] + np.arange(step_us, _PAST_END_US + step_us, step_us, dtype=np.int64)
+    return replace(frames, times_us=np.concatenate([times_us, more]))

@@ -1,0 +1,64 @@
+"""Which recordings belong together when accuracy is measured.
+
+Neighbouring frames, and often all recordings of an animal, look alike. So what a head was trained
+on and what it is measured on must not come from one group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from i3d_client.printable import printable
+from i3d_ethogram.metadata import NO_METADATA, RecordingMetadata, read_metadata
+from i3d_fit.errors import GroupsError
+
+GroupBy = Literal["video", "animal"]
+_SHOWN = 5
+
+
+def groups_of(
+    recordings: Sequence[str], *, metadata: Path | None, by: GroupBy | None
+) -> tuple[tuple[str, ...], str]:
+    """Return the name of each recording's group, and what they are grouped by, for people.
+
+    Args:
+        recordings: their names, which differ.
+        metadata: a table that says the animal of each (``i3d_ethogram.metadata``).
+        by: ``video``: each recording is a group; ``animal``: as the table says; None: by animal if
+            the table names one for every recording, by video otherwise. If it names some animals
+            alone, what is returned says so: two recordings of one animal may then be apart.
+
+    Raises:
+        GroupsError: by animal is asked for, and that of a recording is not known.
+        InputError: the table cannot be used.
+    """
+    table = NO_METADATA if metadata is None else read_metadata(metadata).match(recordings)
+    if by == "video":
+        return tuple(recordings), "video"
+    animals = [table.animal(recording) for recording in recordings]
+    named = tuple(animal for animal in animals if animal is not None)
+    if recordings and len(named) == len(recordings):
+        return named, "animal"
+    if by == "animal":
+        raise GroupsError(_unnamed(recordings, table, metadata))
+    if named:
+        missing = len(recordings) - len(named)
+        return tuple(recordings), f"video (the animal of {missing} of {len(recordings)} is unknown)"
+    return tuple(recordings), "video"
+
+
+def _unnamed(recordings: Sequence[str], table: RecordingMetadata, metadata: Path | None) -> str:
+    if metadata is None:
+        return (
+            "grouping by animal: expected a table that says the animal of each recording, got "
+            "none. Give one as the metadata, or group by video"
+        )
+    unnamed = [name for name in recordings if table.animal(name) is None]
+    shown = ", ".join(repr(printable(name)) for name in unnamed[:_SHOWN])
+    more = f" and {len(unnamed) - _SHOWN} more" if len(unnamed) > _SHOWN else ""
+    return (
+        f"{printable(metadata)}: expected the animal of every recording, got none of {shown}{more}."
+        " Add them, or group by video"
+    )
