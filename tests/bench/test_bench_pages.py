@@ -76,7 +76,8 @@ def test_the_markdown_has_tables_and_figures(tmp_path: Path) -> None:
     write_pages(tmp_path)
     text = (tmp_path / "bench.md").read_text()
     assert "- **SIMULATED accelerator" in text
-    assert re.search(r"\| asynchronous, INT8 \| 750 s \| 0\.38 \| 0\.49 \| 0\.42 \| 0\.46 \|", text)
+    row = r"\| asynchronous, INT8 \| [^|]+ \| 750 s \| 0\.38 \| 0\.49 \| 0\.31 \| 0\.42 \| 0\.46 \|"
+    assert re.search(row, text)
     assert "![Fig. 2: run time over cores](fig2.png)" in text
     for line in text.splitlines():  # every row of a table has its header's number of cells
         if line.startswith("|"):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from i3d_bench.bench.bench_file import read_bench_file
+from i3d_bench.bench.executed import EXECUTED
 from i3d_bench.bench.prices import Price, prices_of
 from i3d_client.errors import ResultError
 from i3d_client.printable import printable
 
-_VERSION = 1
 _SHOWN = (
     "simulated",
     "machine",
@@ -28,6 +27,7 @@ _SHOWN = (
 )
 DEVICE, COMPUTE = "device", "compute"
 SYNCHRONOUS, ASYNCHRONOUS = "synchronous", "asynchronous"
+TENSORFLOW = "tf_"  # before the name of a pipeline
 REFERENCE_PRECISION = "fp32"
 
 
@@ -40,7 +40,8 @@ class Run:
         batch: windows that a synchronous pipeline awaited at a time.
         seconds: of every repeat; median and quartiles are of these.
         start_s: of them, what was taken before the work began, and to end after it.
-        seconds_per_video_hour: run time of an hour of video, by the median.
+        scaled_seconds_per_video_hour: of an hour of video, by the median, if all of the run time
+            grew with the video, the start too: ``seconds_per_video_hour`` of the file.
         device_busy: share of the run, 0 … 1; None if it could not be seen.
         client_processor_s: processor time of the client; None if it could not be seen.
     """
@@ -57,19 +58,32 @@ class Run:
     median_s: float
     q1_s: float
     q3_s: float
-    seconds_per_video_hour: float
+    scaled_seconds_per_video_hour: float
     device_busy: float | None
     client_processor_s: float | None
 
     @property
     def video_hours(self) -> float:
         """Hours of video that the run covered."""
-        return self.median_s / self.seconds_per_video_hour
+        return self.median_s / self.scaled_seconds_per_video_hour
+
+    @property
+    def seconds_per_video_hour(self) -> float:
+        """Run time of an hour of video, by the median."""
+        return self._of_an_hour(self.median_s)
 
     @property
     def quartiles_per_video_hour(self) -> tuple[float, float]:
-        """First and third quartile of the repeats, seconds per hour of video."""
-        return self.q1_s / self.video_hours, self.q3_s / self.video_hours
+        """First and third quartile of the repeats, seconds of an hour of video."""
+        return self._of_an_hour(self.q1_s), self._of_an_hour(self.q3_s)
+
+    def _of_an_hour(self, seconds: float) -> float:
+        return per_video_hour(seconds, start_s=self.start_s, video_hours=self.video_hours)
+
+
+def per_video_hour(seconds: float, *, start_s: float, video_hours: float) -> float:
+    """Return what an hour of video takes: the start once, and the rest as it grows with video."""
+    return max(0.0, seconds - start_s) / video_hours + start_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +164,12 @@ class BenchResults:
         return bool(self.document["simulated"])
 
     @property
+    def executed(self) -> Mapping[str, Mapping[str, Any] | None]:
+        """What precisions were executed in, as ``i3d_bench.bench.executed`` has it."""
+        found: Mapping[str, Mapping[str, Any] | None] = self.document["server"].get(EXECUTED) or {}
+        return found
+
+    @property
     def videos(self) -> tuple[str, ...]:
         """Names of the videos that have a run, in the file's order."""
         measured = {run.video for run in self.runs}
@@ -196,19 +216,9 @@ def read_results(path: Path) -> BenchResults:
     Raises:
         ResultError: it is not there, or not what ``i3d bench`` of this release writes.
     """
+    document, sha256 = read_bench_file(path)
     try:
-        data = path.read_bytes()
-        document = json.loads(data)
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{printable(path)}: expected what i3d bench writes: {error}") from error
-    version = document.get("bench_version") if isinstance(document, dict) else None
-    if version != _VERSION:
-        raise ResultError(
-            f"{printable(path)}: bench_version: expected {_VERSION}, got {version!r}. Measure "
-            "again, or use the release that wrote it"
-        )
-    try:
-        return _results(document, sha256=hashlib.sha256(data).hexdigest())
+        return _results(document, sha256=sha256)
     except KeyError as error:
         raise ResultError(f"{printable(path)}: not whole: {error} is missing") from error
     except (TypeError, ValueError, ZeroDivisionError, AttributeError) as error:
@@ -241,14 +251,21 @@ def _run(run: Mapping[str, Any]) -> Run:
         windows=int(run["windows"]),
         batch=None if run["batch"] is None else int(run["batch"]),
         seconds=tuple(float(seconds) for seconds in run["seconds"]),
-        start_s=float(run["start_s"]),
+        start_s=_start(run),
         median_s=_above_0(run["median_s"]),
         q1_s=_above_0(run["q1_s"]),
         q3_s=_above_0(run["q3_s"]),
-        seconds_per_video_hour=_above_0(run["seconds_per_video_hour"]),
+        scaled_seconds_per_video_hour=_above_0(run["seconds_per_video_hour"]),
         device_busy=_known(run["device_busy"]),
         client_processor_s=_known(run["client_processor_s"]),
     )
+
+
+def _start(run: Mapping[str, Any]) -> float:
+    start_s, median_s = float(run["start_s"]), _above_0(run["median_s"])
+    if not 0 <= start_s < median_s:
+        raise ValueError(f"start_s: expected 0 or more, below median_s {median_s}, got {start_s}")
+    return start_s
 
 
 def _bound(bound: Mapping[str, Any]) -> Bound:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from i3d_bench.bench.bench_file import read_bench_file
 from i3d_client.contract import CONTRACT_VERSION, ModelContract
 from i3d_client.errors import ContractError, ResultError
 
-BENCH_VERSION = 1
 _CPU_ENGINE = "openvino"
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
@@ -84,15 +84,7 @@ def read_bench(path: Path) -> Bench:
     Raises:
         ResultError: it cannot be read, is of another version or lacks what is needed.
     """
-    try:
-        document = json.loads(path.read_text())
-    except OSError as error:
-        raise ResultError(f"{path}: {error.strerror}. `i3d bench` writes it") from error
-    except ValueError as error:
-        raise ResultError(f"{path}: not JSON ({error}); expected what `i3d bench` wrote") from error
-    version = document.get("bench_version") if isinstance(document, dict) else None
-    if version != BENCH_VERSION:
-        raise ResultError(f"{path}: bench_version: expected {BENCH_VERSION}, got {version!r}")
+    document, _ = read_bench_file(path)
     try:
         return _bench(document, name=path.name)
     except (KeyError, TypeError, ValueError, ZeroDivisionError, ContractError) as error:

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from i3d_bench.bench import tensorflow
+from i3d_bench.bench.bench_file import BENCH_FILE, BENCH_VERSION
 from i3d_bench.bench.bench_server import BenchServer, bench_server
 from i3d_bench.bench.errors import BenchError, PipelineError
+from i3d_bench.bench.executed import CPU_ENGINE, EXECUTED, executed_entry, this_processor
 from i3d_bench.bench.facts import bench_facts
-from i3d_bench.bench.options import BENCH_FILE, BenchOptions, Pipeline
+from i3d_bench.bench.options import BenchOptions, Pipeline
 from i3d_bench.bench.plan import Configuration
 from i3d_bench.bench.rounds import Rounds
 from i3d_bench.bench.runner import Runner
 from i3d_bench.bench.subject import Subject, take_subject, video_facts
 from i3d_bench.bench.traced import trace_runs
 from i3d_client.durable import complete_file
-from i3d_client.errors import I3dError
 from i3d_client.options import usable_cores
 
-BENCH_VERSION = 1
 Say = Callable[[str], None]
 _PROBED_BATCHES = 2
 
@@ -137,6 +137,16 @@ def _probe(runner: Runner, precision: str, few: Sequence[Subject], place: int) -
         ) from error
 
 
+def _executed(server: BenchServer) -> dict[str, Any]:
+    """Return what each precision is executed in; the server's processor is known if embedded."""
+    engines = {one.model.engine for one in server.models.values()}
+    processor = this_processor() if server.embedded and CPU_ENGINE in engines else None
+    return {
+        precision: executed_entry(one.model.build, engine=one.model.engine, processor=processor)
+        for precision, one in server.models.items()
+    }
+
+
 def _server_facts(server: BenchServer) -> dict[str, Any]:
     return {
         "address": server.access.server,
@@ -147,21 +157,6 @@ def _server_facts(server: BenchServer) -> dict[str, Any]:
             precision: served.max_batch_segments for precision, served in server.models.items()
         },
         "engines": {precision: one.model.engine for precision, one in server.models.items()},
+        EXECUTED: _executed(server),
         "could_not_see": list(server.view.could_not_see),
     }
-
-
-def read_bench(path: Path) -> dict[str, Any]:
-    """Read a bench.json.
-
-    Raises:
-        I3dError: it is none, or of another version.
-    """
-    try:
-        document: dict[str, Any] = json.loads(path.read_text())
-        version = document.get("bench_version")
-    except (OSError, ValueError, AttributeError) as error:
-        raise I3dError(f"{path}: expected what `i3d bench` wrote: {error}") from error
-    if version != BENCH_VERSION:
-        raise I3dError(f"{path}: bench_version: expected {BENCH_VERSION}, got {version!r}")
-    return document

@@ -17,7 +17,6 @@ Pipeline = Literal[
     "tf_asynchronous",
 ]
 PIPELINES: tuple[Pipeline, ...] = get_args(Pipeline)
-BENCH_FILE = "bench.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from i3d_bench.bench.bench_file import BENCH_FILE
 from i3d_bench.bench.bench_notes import notes_on
 from i3d_bench.bench.bench_results import BenchResults, read_results
 from i3d_bench.bench.bench_table import one_line
 from i3d_bench.bench.bench_tables import table_of
 from i3d_bench.bench.figures import FIGURES, figure_png
-from i3d_bench.bench.options import BENCH_FILE
 from i3d_bench.bench.page_html import bench_html
 from i3d_client.durable import complete_file
 

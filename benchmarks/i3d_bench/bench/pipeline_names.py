@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from i3d_bench.bench.bench_results import ASYNCHRONOUS, SYNCHRONOUS
-
-_TENSORFLOW = "tf_"
+from i3d_bench.bench.bench_results import ASYNCHRONOUS, SYNCHRONOUS, TENSORFLOW
 
 PIPELINE_TEXT = {
     SYNCHRONOUS: "one process reads, asks and waits in turn (the paper's first snippet)",
@@ -27,8 +25,8 @@ BOUND_TEXT = {
 
 def pipeline_name(pipeline: str) -> str:
     """Return a pipeline's name as shown."""
-    if pipeline.startswith(_TENSORFLOW):
-        return f"TensorFlow {pipeline.removeprefix(_TENSORFLOW)}"
+    if pipeline.startswith(TENSORFLOW):
+        return f"TensorFlow {pipeline.removeprefix(TENSORFLOW)}"
     return pipeline
 
 
