@@ -1,0 +1,123 @@
+"""Train a head: multinomial logistic regression on features, by scikit-learn.
+
+Classes weigh the same however rare they are, since balanced accuracy is what counts. Features are
+brought to mean 0 and scale 1 first, so that one penalty suits them all; that is folded into the
+head's weights afterwards, which take features as the network gives them.
+
+A penalty's strength is per window: what is minimised is the mean loss of the windows plus
+strength / 2 times the sum of the squared weights. So the same strengths suit any number of windows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from i3d_export.head import TrainedHead
+from i3d_fit.errors import FitError
+from i3d_fit.material import Material
+
+ABSENT_LOGIT = -1e4
+"""Logit of a class that training has not seen: no probability, and finite."""
+
+_MOST_ITERATIONS = 400
+_TOLERANCE = 1e-4
+_LEAST_SCALE = 0.1
+
+
+def fit_logistic(material: Material, *, strength: float) -> TrainedHead:
+    """Train a head on the pure windows of a material.
+
+    The same material and strength give the same head. Classes without a pure window get
+    ``ABSENT_LOGIT`` everywhere.
+
+    Args:
+        material: at least one of its windows is pure.
+        strength: of the penalty, above 0.
+
+    Raises:
+        FitError: no window is pure.
+    """
+    return fit_path(material, strengths=(strength,))[0]
+
+
+def fit_path(material: Material, *, strengths: Sequence[float]) -> tuple[TrainedHead, ...]:
+    """Train a head for each strength, each from the stronger one's: faster than one by one.
+
+    Raises:
+        FitError: no window is pure.
+    """
+    codes = material.codes[material.pure]
+    present = np.unique(codes)
+    if not len(present):
+        raise FitError(
+            f"expected windows of one behaviour each to train on, got none among "
+            f"{material.num_windows}: the annotated bouts are shorter than half a window "
+            f"({material.clip_frames} frames); a profile with shorter windows may suit them"
+        )
+    features = material.features[material.pure]
+    if len(present) == 1:
+        nothing = np.zeros((1, features.shape[1]))
+        head = _head(nothing, np.zeros(1), present=present, labels=material.labels)
+        return (head,) * len(strengths)
+    mean, scale = _standardisation(features)
+    standard = (features - mean) / scale
+    model = LogisticRegression(
+        class_weight="balanced", max_iter=_MOST_ITERATIONS, tol=_TOLERANCE, warm_start=True
+    )
+    heads = {}
+    for strength in sorted(set(strengths), reverse=True):
+        model.set_params(C=1 / (strength * len(codes)))
+        with warnings.catch_warnings():
+            # Ended early, a weak penalty's fit is one of a slightly stronger penalty: the
+            # strengths are judged by their answers, so that does no harm.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(standard, codes)
+        weights, bias = _per_class(model.coef_, model.intercept_)
+        weights = weights.astype(np.float64) / scale
+        heads[strength] = _head(
+            weights, bias - weights @ mean, present=present, labels=material.labels
+        )
+    return tuple(heads[strength] for strength in strengths)
+
+
+def _standardisation(
+    features: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and scale of each feature, (1024,) float32 both."""
+    mean = features.mean(axis=0, dtype=np.float64)
+    deviation = features.std(axis=0, dtype=np.float64)
+    moving = deviation[deviation > 0]
+    # A feature that hardly moves would get a large weight, by which a lower precision's rounding
+    # would be multiplied; so scales have a floor.
+    floor = _LEAST_SCALE * float(np.median(moving)) if len(moving) else 1.0
+    return mean.astype(np.float32), np.maximum(deviation, floor).astype(np.float32)
+
+
+def _per_class(
+    weights: NDArray[np.floating], bias: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return a row for each class: of two classes scikit-learn gives the difference alone."""
+    if len(bias) > 1:
+        return weights, bias
+    return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+
+
+def _head(
+    weights: NDArray[np.floating],
+    bias: NDArray[np.floating],
+    *,
+    present: NDArray[np.int64],
+    labels: tuple[str, ...],
+) -> TrainedHead:
+    """Return a head of all labels from weights (classes, 1024) of those that are present."""
+    all_weights = np.zeros((weights.shape[1], len(labels)), np.float32)
+    all_bias = np.full(len(labels), ABSENT_LOGIT, np.float32)
+    all_weights[:, present] = weights.T
+    all_bias[present] = bias
+    return TrainedHead(weights=all_weights, bias=all_bias, labels=labels)
