@@ -52,6 +52,7 @@ def check_run(path: Path, run: Mapping[str, Any]) -> None:
     for place, video in enumerate(run["videos"]):
         _check(path, f"videos[{place}].", video, _VIDEO)
     _check(path, "frames.", run["frames"], _FRAMES)
+    _check_frames_of_videos(path, run)
     _check(path, "model.", run["model"], _MODEL)
     _check(path, "options.", run["options"], _OPTIONS)
     _check(path, "run.", run["run"], _TIMES)
@@ -66,6 +67,17 @@ def _check(path: Path, where: str, document: Mapping[str, Any], fields: tuple[_F
             raise _error(path, where + name, rule, "nothing")
         if name in document and (needed or not or_null or document[name] is not None):
             _require(path, where + name, document[name], rule)
+
+
+def _check_frames_of_videos(path: Path, run: Mapping[str, Any]) -> None:
+    """See that the videos have as many frames as the recording: some files get a row for each."""
+    counts, in_all = [video["frames"] for video in run["videos"]], run["frames"]["in_file"]
+    if sum(counts) == in_all:
+        return
+    field, words = "videos[0].frames", f"{in_all}, as frames.in_file has it"
+    if len(counts) > 1:
+        field, words = "videos[…].frames", f"{in_all} in all, as frames.in_file has it"
+    raise _error(path, field, _Rule(words, lambda _: False), _shown(sum(counts)))
 
 
 def _require(path: Path, field: str, value: object, rule: _Rule) -> None:
@@ -170,11 +182,12 @@ _VIDEO = (
     _Field("timed_by", _STRING, needed=False),
 )
 _COUNTED = (
-    *("from_header", "in_file", "hidden", "decoded", "lost", "given_up", "scored", "unscored"),
+    *("from_header", "hidden", "decoded", "lost", "given_up", "scored", "unscored"),
     "padded",
 )
 _FRAMES = (
     _Field("first", _COUNT),
+    _Field("in_file", _COUNT),
     *(_Field(name, _COUNT, needed=False) for name in _COUNTED),
 )
 _MODEL = (

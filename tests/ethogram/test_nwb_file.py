@@ -160,6 +160,7 @@ def test_a_part_of_several_videos(tmp_path: Path) -> None:
     run = dict(read_run(folder) or {})
     video = run["videos"][0]
     run["videos"] = [{**video, "path": f"/v/{name}.mp4", "frames": 700} for name in "ab"]
+    run["frames"] = {**run["frames"], "in_file": 1400}
     write_run(folder, run)
     write_nwb(folder, read_ethogram(tmp_path, folder.name), open_scores(folder))
     with read(folder) as nwb:

@@ -59,6 +59,8 @@ def classify(tmp_path: Path) -> Classify:
             }
             for video in recording.videos
         ]
+        in_file = sum(video.num_frames_expected for video in recording.videos)
+        run["frames"] = {**run["frames"], "in_file": in_file}
         write_run(folder, run)
         return folder, read_ethogram(tmp_path / "out", folder.name)
 

@@ -30,7 +30,7 @@ ODD: tuple[tuple[tuple[str | int, ...], tuple[object, ...]], ...] = (
     *((("videos", 0, name), NUMBERS) for name in ("rotation", "first_timestamp_s")),
     (("videos", 0, "timed_by"), (1, [])),
     (("frames",), OBJECTS),
-    (("frames", "first"), COUNTS),
+    *((("frames", name), COUNTS) for name in ("first", "in_file")),
     *((("frames", name), COUNTS[1:]) for name in ("from_header", "lost", "scored", "hidden")),
     (("model",), OBJECTS),
     *((("model", name), TEXTS) for name in ("name", "version", "engine", "precision")),
@@ -51,7 +51,7 @@ ODD: tuple[tuple[tuple[str | int, ...], tuple[object, ...]], ...] = (
 NEEDED = (
     ("videos",),
     *(("videos", 0, name) for name in ("path", "bytes", "sha256", "fps", "frames", "width")),
-    ("frames", "first"),
+    *(("frames", name) for name in ("first", "in_file")),
     *(("model", name) for name in ("name", "precision")),
     ("model", "contract"),
     ("options",),
@@ -116,6 +116,33 @@ def test_an_odd_value_is_an_error_that_names_its_field(
         assert ": expected " in message or "contract" in place
         assert message.endswith("Classify the video again, into another folder or with --overwrite")
         assert len(message) < len(start) + 300
+
+
+@pytest.mark.parametrize("frames", [0, 49, 51, 2**52, 2**53 - 1])
+def test_a_video_has_as_many_frames_as_the_recording(tmp_path: Path, frames: int) -> None:
+    """Some formats write a row for each of them, so a false count would fill the disk."""
+    folder = write_recording(tmp_path, num_frames=50)
+    document = document_of(folder)
+    document["videos"][0]["frames"] = frames
+    put(folder, document)
+    done = run_report(tmp_path, "--format", "deepethogram")
+    assert done.exit_code == 1
+    (line,) = [line for line in done.output.splitlines() if line.startswith("error")]
+    assert f"videos[0].frames: expected 50, as frames.in_file has it, got {frames}. " in line
+    assert list(folder.glob("*_labels.csv")) == []
+
+
+def test_several_videos_have_them_together(tmp_path: Path) -> None:
+    folder = write_recording(tmp_path, num_frames=50)
+    document = document_of(folder)
+    first = document["videos"][0]
+    document["videos"] = [{**first, "frames": 20}, {**first, "path": "/v/2.mp4", "frames": 30}]
+    put(folder, document)
+    read_ethogram(tmp_path, folder.name)
+    document["videos"][1]["frames"] = 31
+    put(folder, document)
+    with pytest.raises(ResultError, match=r"videos\[…\]\.frames: expected 50 in all, .*got 51"):
+        read_ethogram(tmp_path, folder.name)
 
 
 @pytest.mark.parametrize("place", NEEDED, ids=named)
