@@ -94,7 +94,7 @@ class Account:
         """Return the account of the recordings of both, which have the same classes."""
         if (self.labels, self.background) != (other.labels, other.background):
             raise ValueError(f"expected accounts of {self.labels}, got one of {other.labels}")
-        same = {"labels": self.labels, "background": self.background}
+        same: dict[str, Any] = {"labels": self.labels, "background": self.background}
         same["renamed"] = {**self.renamed, **other.renamed}
         sums = {
             name: _sum(getattr(self, name), getattr(other, name))
@@ -166,14 +166,16 @@ class Account:
         return [f"{what}: {', '.join(names)}" for what, names in listed if names]
 
     def _of_events(self) -> list[str]:
-        counts = [
-            (self.outside, f"of {self.events:,} events lie wholly outside their video"),
-            (self.cut, f"of {self.events:,} events reach over an end of their video, and are cut"),
-            *((count, f"{reason}: left out") for reason, count in self.no_intervals.items()),
-            (self.moved, "annotations are of several videos, and are moved to where theirs begins"),
-            *((count, f"files are read as {name}") for name, count in self.encodings.items()),
+        counts = (
+            ("events wholly outside their video", self.outside, f" of {self.events:,}"),
+            ("events cut at an end of their video", self.cut, f" of {self.events:,}"),
+            ("annotations of several videos, moved to where theirs begins", self.moved, ""),
+            *((f"files read as {name}", count, "") for name, count in self.encodings.items()),
+        )
+        return [
+            *(f"{what}: {count:,}{of}" for what, count, of in counts if count),
+            *(f"left out: {count:,} {reason}" for reason, count in self.no_intervals.items()),
         ]
-        return [f"{count:,} {what}" for count, what in counts if count]
 
 
 def total(accounts: Sequence[Account]) -> Account:

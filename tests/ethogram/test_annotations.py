@@ -271,6 +271,7 @@ def test_a_label_a_frame(tmp_path):
     )
     assert annotation.unit == "frames"
     assert bouts(annotation) == [("rest", 4, 6), ("eat", 8, 9), ("eat", 10, 11)]
+    assert annotation.looked_at == ((4, 7), (8, 9), (10, 11))
 
 
 def test_deepethogram_labels(tmp_path):
@@ -279,6 +280,7 @@ def test_deepethogram_labels(tmp_path):
     )
     assert annotation.labels == ("background", "groom", "rest")
     assert bouts(annotation) == [("background", 0, 1), ("groom", 1, 3), ("rest", 1, 2)]
+    assert annotation.looked_at == ((0, 3),)
 
 
 @pytest.mark.parametrize(
