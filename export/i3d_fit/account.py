@@ -104,7 +104,7 @@ class Account:
         return Account(**same, **sums)
 
     def sentences(self) -> list[str]:
-        """Return what a person should know, in their order of weight; nothing that is zero."""
+        """Return what a person should know, what weighs most first; nothing that is zero."""
         return [
             *self._of_frames(),
             *self._of_windows(),
