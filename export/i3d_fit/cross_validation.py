@@ -113,7 +113,7 @@ def cross_validate(
             )
         if on_progress is not None:
             on_progress(fold + 1, divided.count)
-    best = _choose(scores)
+    best = strongest_as_good(scores)
     return CrossValidation(
         strength=STRENGTHS[best],
         strengths=STRENGTHS,
@@ -124,8 +124,12 @@ def cross_validate(
     )
 
 
-def _choose(scores: NDArray[np.float64]) -> int:
-    """Return the place of the strongest penalty within one standard error of the best."""
+def strongest_as_good(scores: NDArray[np.float64]) -> int:
+    """Return the place of the strongest penalty that is within one standard error of the best.
+
+    Args:
+        scores: (S, folds), S strengths, falling; at least 2 folds.
+    """
     best = int(scores.mean(axis=1).argmax())
     lost = scores[best] - scores
     error = lost.std(axis=1, ddof=1) / np.sqrt(scores.shape[1])
