@@ -36,7 +36,7 @@ class CrossValidation:
         strengths: S of them, falling: those that were tried.
         scores: (S, folds) float64, balanced accuracy of each strength in each fold.
         logits: (n, K) float32, of every window by the head of its fold at the chosen strength.
-        divided: what was tested together.
+        folds: the fold that each window was tested in.
         doubts: for people: what the measures cannot say, or say wrongly.
     """
 
@@ -44,7 +44,7 @@ class CrossValidation:
     strengths: tuple[float, ...]
     scores: NDArray[np.float64]
     logits: NDArray[np.float32]
-    divided: Folds
+    folds: Folds
     doubts: tuple[str, ...]
 
     @property
@@ -53,20 +53,15 @@ class CrossValidation:
         return self.logits.argmax(axis=1)
 
     @property
-    def folds(self) -> NDArray[np.int64]:
-        """Return (n,) int64: the fold that a window was tested in."""
-        return self.divided.of_windows
-
-    @property
     def how(self) -> str:
         """Return what the folds are made of, for people."""
-        return self.divided.how
+        return self.folds.how
 
     def document(self) -> dict[str, Any]:
         """Return plain values; without the windows' own."""
         return {
             "how": self.how,
-            "folds": self.divided.count,
+            "folds": self.folds.count,
             "strength": self.strength,
             "strengths": list(self.strengths),
             "balanced_accuracy_of_folds": self.scores.tolist(),
@@ -119,7 +114,7 @@ def cross_validate(
         strengths=STRENGTHS,
         scores=scores,
         logits=logits[best],
-        divided=divided,
+        folds=divided,
         doubts=(*alone.values(), *unseen.values()),
     )
 

@@ -120,7 +120,7 @@ def learning_curve(
         seed: decides where stretches lie.
         on_progress: called after each fold.
     """
-    folds = cross_validation.divided
+    folds = cross_validation.folds
     classes = len(material.labels)
     rng = np.random.default_rng(seed)
     answers = np.zeros((len(SHARES), _DRAWS, material.num_windows), np.int64)

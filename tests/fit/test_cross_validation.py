@@ -36,7 +36,7 @@ def test_every_window_is_answered_by_the_head_of_its_fold():
     material = replace(material, pure=pure)
     found = cross_validate(material)
     for fold in range(3):
-        tested = found.folds == fold
+        tested = found.folds.of_windows == fold
         head = fit_logistic(material.select(~tested), strength=found.strength)
         expected = head.logits(material.features[tested])
         assert found.logits[tested] == pytest.approx(expected, abs=0.05)
