@@ -15,16 +15,15 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from i3d_export.accuracy import Accuracy, Classes, accuracy_of
+
 Probabilities = NDArray[np.float32]
-Classes = NDArray[np.int64]
 
 DECIDED_ABOVE = 0.5
 LEAST_DECIDED_WINDOWS = 50
 LEAST_AGREEMENT = 0.98
-MOST_ACCURACY_LOST = 0.02
 # Below the smallest normal float32: a class that has no probability left is not infinitely wrong.
 _FLOOR = 1e-38
-UNLABELLED = -1
 
 
 class Verdict(StrEnum):
@@ -49,21 +48,6 @@ class ClassAgreement:
     def agreement(self) -> float:
         """Share of all its windows, 0 … 1."""
         return self.agreeing / self.windows
-
-
-@dataclass(frozen=True, kw_only=True)
-class Accuracy:
-    """Balanced accuracy against annotations, 0 … 1: the mean over classes of their recall."""
-
-    windows: int
-    classes: int
-    reference: float
-    candidate: float
-
-    @property
-    def lost(self) -> float:
-        """What the candidate loses; negative where it gains."""
-        return self.reference - self.candidate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +90,7 @@ def compare_answers(
     *,
     labels: Sequence[str],
     annotated: Classes | None = None,
+    pieces: Classes | None = None,
 ) -> Agreement:
     """Compare a precision's answers with FP32's.
 
@@ -114,6 +99,7 @@ def compare_answers(
         candidate: the precision's, for the same windows.
         labels: K names.
         annotated: the class that a person gave each window, ``UNLABELLED`` for none; or None.
+        pieces: the piece of video that each window comes from; None takes each for one of its own.
 
     Raises:
         ValueError: no window, other shapes, or a probability that is not a number in 0 … 1.
@@ -131,22 +117,21 @@ def compare_answers(
         mean_kl=float(divergences.mean()),
         worst_kl=float(divergences.max()),
         largest_probability_difference=float(np.abs(reference - candidate).max()),
-        accuracy=None if annotated is None else _accuracy(first, other, annotated),
+        accuracy=None
+        if annotated is None
+        else accuracy_of(first, other, annotated, labels=labels, pieces=pieces),
     )
 
 
 def judge(agreement: Agreement) -> tuple[Verdict, str]:
     """Return the verdict, and the number that decided it in words.
 
-    With annotations the loss of balanced accuracy decides, without them the decided windows.
+    With annotations the loss of accuracy decides (``accuracy``), without them the decided windows.
     """
     accuracy = agreement.accuracy
     if accuracy is not None:
-        lost = f"balanced accuracy {accuracy.candidate:.1%}, FP32 {accuracy.reference:.1%}"
-        rule = f"a loss of at most {MOST_ACCURACY_LOST * 100:g} points is allowed"
-        failed = accuracy.lost > MOST_ACCURACY_LOST
-        said = f"{lost}: {accuracy.lost * 100:+.2f} points lost; {rule}"
-        return (Verdict.FAILED if failed else Verdict.PASSED), said
+        enough, said = accuracy.judge()
+        return (Verdict.PASSED if enough else Verdict.FAILED), said
     decided, agreeing = agreement.decided_windows, agreement.decided_agreeing
     said = (
         f"first class as FP32's on {agreeing} of {decided} windows that FP32 decides "
@@ -165,25 +150,6 @@ def divergence(reference: Probabilities, candidate: Probabilities) -> NDArray[np
     ratio = np.log(np.maximum(p, _FLOOR)) - np.log(np.maximum(q, _FLOOR))
     found: NDArray[np.float64] = np.maximum((p * ratio).sum(axis=1), 0.0)
     return found
-
-
-def balanced_accuracy(predicted: Classes, annotated: Classes) -> float:
-    """Return the mean, over the classes that are annotated at all, of their recall: 0 … 1."""
-    classes = np.unique(annotated)
-    recalls = [float((predicted[annotated == one] == one).mean()) for one in classes]
-    return float(np.mean(recalls))
-
-
-def _accuracy(first: Classes, other: Classes, annotated: Classes) -> Accuracy | None:
-    known = annotated != UNLABELLED
-    if not known.any():
-        return None
-    return Accuracy(
-        windows=int(known.sum()),
-        classes=len(np.unique(annotated[known])),
-        reference=balanced_accuracy(first[known], annotated[known]),
-        candidate=balanced_accuracy(other[known], annotated[known]),
-    )
 
 
 def _by_class(

@@ -15,9 +15,9 @@ import numpy as np
 
 from i3d_client.contract import ModelContract
 from i3d_client.video import open_video
-from i3d_export.agreement import UNLABELLED, Classes
+from i3d_export.accuracy import UNLABELLED, Classes
 from i3d_export.errors import ExportError
-from i3d_export.sampling import Piece, SampledVideo, window_count
+from i3d_export.sampling import Piece, SampledVideo, label_frames
 
 COLUMNS = ["video", "start_s", "stop_s", "label"]
 
@@ -53,35 +53,35 @@ def read_annotations(path: Path, *, labels: Sequence[str]) -> list[Annotation]:
         raise ExportError(f"{path}: cannot be read as CSV: {error}") from error
 
 
+def frame_classes(video: SampledVideo, annotations: Sequence[Annotation]) -> Classes:
+    """Return the class that a person gave each frame of a video.
+
+    Returns:
+        ``(frames,)``, int64; ``UNLABELLED`` where no row covers the frame; of rows that overlap
+        the first counts.
+    """
+    times = open_video(video.path).times_s(0, video.num_frames)
+    classes = np.full(len(times), UNLABELLED, np.int64)
+    for annotation in reversed(_of_video(video, annotations)):
+        classes[(times >= annotation.start_s) & (times < annotation.stop_s)] = annotation.label
+    return classes
+
+
 def annotated_classes(
-    pieces: Sequence[Piece],
-    videos: Sequence[SampledVideo],
-    annotations: Sequence[Annotation],
-    *,
-    contract: ModelContract,
+    pieces: Sequence[Piece], classes: Sequence[Classes], *, contract: ModelContract
 ) -> Classes:
     """Return the class that a person gave each window of the pieces, in order, at its label frame.
+
+    Args:
+        pieces: of videos.
+        classes: each video's, as ``frame_classes`` gives them.
+        contract: the model's.
 
     Returns:
         ``(windows,)``, int64; ``UNLABELLED`` where no row covers the frame.
     """
-    last = contract.label_frame == "last"
-    within = contract.clip_frames - 1 if last else contract.clip_frames // 2
-    classes: list[int] = []
-    known = [_of_video(video, annotations) for video in videos]
-    times = [open_video(video.path).times_s(0, video.num_frames) for video in videos]
-    for piece in pieces:
-        for window in range(window_count(piece, contract)):
-            at = float(times[piece.video][piece.start + window * contract.stride + within])
-            classes.append(_label_at(at, known[piece.video]))
-    return np.array(classes, np.int64)
-
-
-def _label_at(time_s: float, annotations: Sequence[Annotation]) -> int:
-    for annotation in annotations:
-        if annotation.start_s <= time_s < annotation.stop_s:
-            return annotation.label
-    return UNLABELLED
+    windows = [classes[piece.video][label_frames(piece, contract)] for piece in pieces]
+    return np.concatenate(windows) if windows else np.empty(0, np.int64)
 
 
 def _of_video(video: SampledVideo, annotations: Sequence[Annotation]) -> list[Annotation]:

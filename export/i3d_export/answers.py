@@ -1,4 +1,4 @@
-"""Answers to segments from each thing that can execute a model: probabilities, nothing else.
+"""Answers to segments from each thing that can execute a model: one of its outputs.
 
 The reference is ONNX Runtime on the FP32 graph: it is none of the engines that are judged, so an
 engine's own mistake cannot stand on both sides, and it is what a client's machine can run beside
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from i3d_client.contract import INPUT_FRAMES, OUTPUT_PROBABILITIES, ModelContract
-from i3d_export.agreement import Probabilities
 from i3d_export.errors import ExportError
 from i3d_export.sampling import Piece, Sample, read_pieces, window_count
-from i3d_export.shape import Segments
+from i3d_export.shape import Floats, Segments
 
-# From one segment, (S, H, W, C) uint8, to the probabilities of its windows, (N, K) float32.
-Answer = Callable[[Segments], Probabilities]
+# From one segment, (S, H, W, C) uint8, to an output's rows for its windows, (N, K) or (N, 1024)
+# float32.
+Answer = Callable[[Segments], Floats]
 
 _COMPUTE_LAYERS = ("Convolution", "FullyConnected", "MatMul")
 _CAPABILITY = {"f16": "FP16", "bf16": "BF16", "f32": "FP32"}
@@ -46,11 +46,11 @@ class OpenvinoModel:
 
 def answers_to(
     sample: Sample, answer: Answer, *, contract: ModelContract
-) -> tuple[Probabilities, list[Piece]]:
+) -> tuple[Floats, list[Piece]]:
     """Ask for every piece that can be decoded.
 
     Returns:
-        The probabilities of their windows, ``(windows, K)``, those of padding left out; and the
+        The rows of their windows, such as ``(windows, K)``, those of padding left out; and the
         pieces, in the same order.
 
     Raises:
@@ -65,7 +65,7 @@ def answers_to(
     return np.concatenate(rows), pieces
 
 
-def onnxruntime_answer(onnx_file: Path) -> Answer:
+def onnxruntime_answer(onnx_file: Path, *, output: str = OUTPUT_PROBABILITIES) -> Answer:
     """Load a graph into ONNX Runtime, with the numbers that the graph says.
 
     Quantise–dequantise pairs are computed as they are written, in float, and not merged into
@@ -81,20 +81,21 @@ def onnxruntime_answer(onnx_file: Path) -> Answer:
         onnx_file, sess_options=options, providers=["CPUExecutionProvider"]
     )
 
-    def answer(segment: Segments) -> Probabilities:
-        (found,) = session.run([OUTPUT_PROBABILITIES], {INPUT_FRAMES: segment[np.newaxis]})
+    def answer(segment: Segments) -> Floats:
+        (found,) = session.run([output], {INPUT_FRAMES: segment[np.newaxis]})
         return np.asarray(found[0], np.float32)
 
     return answer
 
 
-def openvino_model(xml: Path, *, wanted: str) -> OpenvinoModel:
+def openvino_model(xml: Path, *, wanted: str, output: str = OUTPUT_PROBABILITIES) -> OpenvinoModel:
     """Compile a model as the CPU backend does.
 
     Args:
         xml: the ``.xml`` file.
         wanted: the configuration's ``execution_precision``: one, or several separated by commas,
             of which the first that the processor has is taken.
+        output: the tensor to answer with.
 
     Raises:
         ExportError: it was to be FP32, and OpenVINO executes something less.
@@ -115,9 +116,9 @@ def openvino_model(xml: Path, *, wanted: str) -> OpenvinoModel:
     compiled = core.compile_model(model, "CPU", options)
     request = compiled.create_infer_request()
 
-    def answer(segment: Segments) -> Probabilities:
+    def answer(segment: Segments) -> Floats:
         request.infer({INPUT_FRAMES: segment[np.newaxis]})
-        return np.array(request.get_tensor(OUTPUT_PROBABILITIES).data[0], np.float32)
+        return np.array(request.get_tensor(output).data[0], np.float32)
 
     layers = _executed(compiled)
     if precision == "f32" and {"f16", "bf16"} & set(layers):

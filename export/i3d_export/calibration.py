@@ -31,12 +31,14 @@ LEAST_SPREAD = 4.0
 Extremes = dict[str, list[tuple[float, float]]]
 
 
-def collect_extremes(onnx_file: Path, segments: Iterable[Segments], shape: GraphShape) -> Extremes:
+def collect_extremes(
+    onnx_file: Path, segments: Iterable[tuple[Segments, int]], shape: GraphShape
+) -> Extremes:
     """Run FP32 and return each activation's smallest and largest value in every window.
 
     Args:
         onnx_file: the FP32 graph.
-        segments: each ``(S, H, W, C)``, uint8.
+        segments: each ``(S, H, W, C)``, uint8, and how many of its windows are not padding.
         shape: the graph's numbers.
     """
     from onnxruntime.quantization import CalibrationMethod, create_calibrator
@@ -51,8 +53,8 @@ def collect_extremes(onnx_file: Path, segments: Iterable[Segments], shape: Graph
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
             calibrate_method=CalibrationMethod.MinMax,
         )
-        for segment in segments:
-            windows = shape.windows_of(segment[np.newaxis])
+        for segment, count in segments:
+            windows = shape.windows_of(segment[np.newaxis])[:count]
             for window in windows[:: max(1, len(windows) // WINDOWS_OF_A_SEGMENT)]:
                 # Otherwise the calibrator merges this window's extremes with those before.
                 calibrator.calibrate_tensors_range = None

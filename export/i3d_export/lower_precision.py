@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from i3d_client.contract import ModelContract
-from i3d_export import calibration, precision_stages
-from i3d_export.agreement import Classes
+from i3d_export import precision_stages
+from i3d_export.accuracy import Classes
 from i3d_export.annotations import Annotation, annotated_classes
-from i3d_export.default_clips import ADVICE, default_clips
+from i3d_export.default_clips import ADVICE
 from i3d_export.errors import ExportError, GateError
+from i3d_export.evidence import Footage, footage, to_calibrate, to_judge, unjudged
+from i3d_export.fp32 import Source
 from i3d_export.gate import Judged, evidence_of, judge_answers
 from i3d_export.openvino_engine import BIN, XML
 from i3d_export.precision import OPENVINO_EXECUTION, Precision
 from i3d_export.quantisation import Engine
 from i3d_export.repository import build_document, write_model
-from i3d_export.sampling import (
-    Piece,
-    Sample,
-    SampledVideo,
-    calibration_sample,
-    held_out_sample,
-    sampled_video,
-)
-from i3d_export.shape import GraphShape
+from i3d_export.sampling import Piece, Sample, piece_of_windows
 from i3d_export.stage_cache import Stage, StageResult
 from i3d_export.stages import ONNX
 
-EVIDENCE_WINDOWS = 128
 
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """FP32, from which every other precision is made."""
-
-    contract: ModelContract
-    shape: GraphShape
-    variables: StageResult
-    onnx: StageResult
-    openvino: StageResult
+def openvino_entry(
+    precision: Precision, made: StageResult, executed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a model's build document says of OpenVINO's files."""
+    return {
+        "version": made.figures["version"],
+        "execution_precision": OPENVINO_EXECUTION[precision],
+        "executed_at_export": dict(executed),
+        "xml_sha256": made.sha256[XML],
+        "bin_sha256": made.sha256[BIN],
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +48,7 @@ class LowerPrecisions:
         videos: to calibrate on and to judge by; empty takes the default clips.
         annotations: what a person saw in them, or None.
         force: place what the gate refuses.
-        evidence_windows: how many to compare on, about.
+        evidence_windows: how many to compare on, about, see ``evidence.to_judge``.
         run: runs a stage.
         on_judged: called with each comparison.
         on_doubt: called with each warning.
@@ -129,17 +122,15 @@ class LowerPrecisions:
             executed=executed,
             evidence=evidence_of(self._held_out, reference_sha256=self.source.onnx.sha256[ONNX]),
             annotated=self._annotated(pieces),
+            pieces=piece_of_windows(pieces, self.source.contract),
             force=self.force,
         )
         self.on_judged(judged)
         return judged
 
     def _annotated(self, pieces: Sequence[Piece]) -> Classes | None:
-        if self.annotations is None:
-            return None
-        return annotated_classes(
-            pieces, self._held_out.videos, self.annotations, contract=self.source.contract
-        )
+        classes, contract = self._footage.classes, self.source.contract
+        return None if classes is None else annotated_classes(pieces, classes, contract=contract)
 
     def _answers_stage(self, engine: Engine, precision: Precision, made: StageResult) -> Stage:
         sample, contract = self._held_out, self.source.contract
@@ -162,13 +153,7 @@ class LowerPrecisions:
         for one in judged:
             engines[one.engine] = {"verdict": str(one.verdict), "forced": one.forced}
             if one.engine == "openvino":
-                engines[one.engine] |= {
-                    "version": made.figures["version"],
-                    "execution_precision": OPENVINO_EXECUTION[precision],
-                    "executed_at_export": dict(one.executed),
-                    "xml_sha256": made.sha256[XML],
-                    "bin_sha256": made.sha256[BIN],
-                }
+                engines[one.engine] |= openvino_entry(precision, made, one.executed)
         more = {"calibration": dict(self._calibration.figures)} if precision == "int8" else {}
         return build_document(
             precision=precision,
@@ -180,24 +165,18 @@ class LowerPrecisions:
         )
 
     @cached_property
-    def _sampled(self) -> list[SampledVideo]:
-        contract = self.source.contract
-        if not self.videos:
-            return default_clips(contract)
-        return [sampled_video(video, contract=contract) for video in self.videos]
+    def _footage(self) -> Footage:
+        found = footage(self.videos, self.annotations, contract=self.source.contract)
+        if self.annotations is not None and found.classes is None:
+            self.on_doubt(
+                "no frame of the videos is annotated, so accuracy is not compared: do the names "
+                "in the annotations match those of the videos?"
+            )
+        return found
 
     @cached_property
     def _calibration_sample(self) -> Sample:
-        windows = self.source.contract.windows_per_segment
-        # A segment of many windows costs as much as they do; windows of a segment overlap, so a
-        # third of the segments is the least that still shows the videos' variety.
-        segments = max(calibration.SEGMENTS // 3, calibration.SEGMENTS // windows)
-        return calibration_sample(
-            self._sampled,
-            contract=self.source.contract,
-            segments=segments,
-            seed=calibration.SEED,
-        )
+        return to_calibrate(self._footage, contract=self.source.contract)
 
     @cached_property
     def _calibration(self) -> StageResult:
@@ -208,12 +187,20 @@ class LowerPrecisions:
 
     @cached_property
     def _held_out(self) -> Sample:
-        return held_out_sample(
-            self._sampled,
-            contract=self.source.contract,
+        contract = self.source.contract
+        sample = to_judge(
+            self._footage,
+            contract=contract,
             windows=self.evidence_windows,
             used=self._calibration_sample.ranges(),
         )
+        missing = unjudged(self._footage, sample, contract=contract)
+        if missing:
+            self.on_doubt(
+                f"lower precisions are not judged on {', '.join(missing)}: no window that shows "
+                "it is left besides those that calibration used. Annotate more of it"
+            )
+        return sample
 
     @cached_property
     def _reference(self) -> StageResult:

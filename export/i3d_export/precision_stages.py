@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from i3d_client.contract import ModelContract
+from i3d_client.contract import OUTPUT_PROBABILITIES, ModelContract
 from i3d_export import calibration
-from i3d_export.agreement import Probabilities
 from i3d_export.openvino_engine import BIN, XML, openvino_version, write_openvino
 from i3d_export.quantisation import write_fp16, write_int8
-from i3d_export.sampling import Piece, Sample, read_pieces
-from i3d_export.shape import GraphShape, Segments
+from i3d_export.sampling import Piece, Sample, read_pieces, window_count
+from i3d_export.shape import Floats, GraphShape, Segments
 from i3d_export.stage_cache import Stage, StageResult
 from i3d_export.stages import ONNX
 
 RANGES = "ranges.json"
-ANSWERS = "probabilities.npy"
+ANSWERS = "answers.npy"
 PIECES = "pieces.json"
 
 _READING = ("sampling.py", "shape.py")
@@ -33,10 +32,10 @@ def calibration_stage(onnx: StageResult, sample: Sample, contract: ModelContract
     def compute(folder: Path) -> dict[str, Any]:
         spreads: list[float] = []
 
-        def segments() -> Iterator[Segments]:
-            for _, segment in read_pieces(sample, contract=contract):
+        def segments() -> Iterator[tuple[Segments, int]]:
+            for piece, segment in read_pieces(sample, contract=contract):
                 spreads.append(float(segment.std()))
-                yield segment
+                yield segment, window_count(piece, contract)
 
         extremes = calibration.collect_extremes(
             onnx.folder / ONNX, segments(), GraphShape.of(contract)
@@ -103,20 +102,30 @@ def int8_stage(onnx: StageResult, ranges: StageResult, shape: GraphShape) -> Sta
 
 
 def onnxruntime_answers_stage(
-    graph: Path, sha256: str, sample: Sample, contract: ModelContract
+    graph: Path,
+    sha256: str,
+    sample: Sample,
+    contract: ModelContract,
+    *,
+    output: str = OUTPUT_PROBABILITIES,
 ) -> Stage:
     """A graph's answers to real segments, by ONNX Runtime."""
 
     def compute(folder: Path) -> dict[str, Any]:
         from i3d_export.answers import answers_to, onnxruntime_answer
 
-        _keep(folder, *answers_to(sample, onnxruntime_answer(graph), contract=contract))
+        answer = onnxruntime_answer(graph, output=output)
+        _keep(folder, *answers_to(sample, answer, contract=contract))
         return {"executed_by": "ONNX Runtime", "layers": {}}
 
     return Stage(
         name="answers-onnxruntime",
         inputs={"onnx": sha256, **_videos(sample)},
-        parameters={"contract": contract.to_json(), "pieces": sample.identity()},
+        parameters={
+            "contract": contract.to_json(),
+            "pieces": sample.identity(),
+            "output": output,
+        },
         tools=("onnxruntime", *_READING_TOOLS),
         modules=("answers.py", *_READING),
         outputs=(ANSWERS, PIECES),
@@ -131,6 +140,7 @@ def openvino_answers_stage(
     contract: ModelContract,
     *,
     wanted: str,
+    output: str = OUTPUT_PROBABILITIES,
 ) -> Stage:
     """OpenVINO's answers to real segments, and what it really executed; for this processor."""
     from i3d_export.answers import processor
@@ -140,7 +150,7 @@ def openvino_answers_stage(
     def compute(folder: Path) -> dict[str, Any]:
         from i3d_export.answers import answers_to, openvino_model
 
-        model = openvino_model(folder_of_model / XML, wanted=wanted)
+        model = openvino_model(folder_of_model / XML, wanted=wanted, output=output)
         _keep(folder, *answers_to(sample, model.answer, contract=contract))
         return {
             "executed_by": f"OpenVINO {openvino_version()}",
@@ -157,6 +167,7 @@ def openvino_answers_stage(
             "pieces": sample.identity(),
             "wanted": wanted,
             "processor": cpu,
+            "output": output,
         },
         tools=("openvino", *_READING_TOOLS),
         modules=("answers.py", *_READING),
@@ -165,13 +176,13 @@ def openvino_answers_stage(
     )
 
 
-def kept_answers(stage: StageResult) -> tuple[Probabilities, list[Piece]]:
-    """Read what a stage of answers kept: probabilities of all windows, and the pieces in order."""
+def kept_answers(stage: StageResult) -> tuple[Floats, list[Piece]]:
+    """Read what a stage of answers kept: one row for each window, and the pieces in order."""
     pieces = [Piece(**piece) for piece in json.loads((stage.folder / PIECES).read_text())]
     return np.load(stage.folder / ANSWERS), pieces
 
 
-def _keep(folder: Path, answers: Probabilities, pieces: list[Piece]) -> None:
+def _keep(folder: Path, answers: Floats, pieces: list[Piece]) -> None:
     np.save(folder / ANSWERS, answers)
     listed = [{"video": p.video, "start": p.start, "stop": p.stop} for p in pieces]
     (folder / PIECES).write_text(json.dumps(listed))

