@@ -40,7 +40,7 @@ def build_network(*, clip_frames: int, height: int, width: int, classes: int) ->
         net = _apply(layer, net)
     pool = layers.AveragePooling3D((2, height // 32, width // 32), strides=1, padding="valid")
     net = pool(net)
-    scores = layers.Conv3D(classes, 1, name=_layer_name(LOGITS))(net)
+    scores = layers.Conv3D(classes, 1, name=layer_name(LOGITS))(net)
     average = layers.GlobalAveragePooling3D
     return keras.Model(windows, [average()(scores), average()(net)], name="inception_i3d")
 
@@ -49,19 +49,19 @@ def load_variables(network: Any, variables: Mapping[str, Floats]) -> None:
     """Set every variable of ``network`` from the canonical names of ``architecture``."""
     for unit in units():
         scope = unit.name
-        convolution = network.get_layer(_layer_name(scope))
+        convolution = network.get_layer(layer_name(scope))
         convolution.kernel.assign(variables[f"{scope}/conv_3d/w"])
-        norm = network.get_layer(_layer_name(f"{scope}/batch_norm"))
+        norm = network.get_layer(layer_name(f"{scope}/batch_norm"))
         norm.beta.assign(variables[f"{scope}/batch_norm/beta"])
         norm.moving_mean.assign(variables[f"{scope}/batch_norm/moving_mean"])
         norm.moving_variance.assign(variables[f"{scope}/batch_norm/moving_variance"])
-    logits = network.get_layer(_layer_name(LOGITS))
+    logits = network.get_layer(layer_name(LOGITS))
     logits.kernel.assign(variables[f"{LOGITS}/conv_3d/w"])
     logits.bias.assign(variables[f"{LOGITS}/conv_3d/b"])
 
 
-def _layer_name(scope: str) -> str:
-    """Keras admits no slash in a layer's name."""
+def layer_name(scope: str) -> str:
+    """Return the name of the Keras layer of a scope: Keras admits no slash."""
     return scope.replace("/", ".")
 
 
@@ -87,10 +87,10 @@ def _unit(unit: Unit, net: Any) -> Any:
         strides=unit.stride,
         padding="same",
         use_bias=False,
-        name=_layer_name(unit.name),
+        name=layer_name(unit.name),
     )(net)
     norm = layers.BatchNormalization(
-        scale=False, epsilon=BATCH_NORM_EPSILON, name=_layer_name(f"{unit.name}/batch_norm")
+        scale=False, epsilon=BATCH_NORM_EPSILON, name=layer_name(f"{unit.name}/batch_norm")
     )
     return layers.ReLU()(norm(net))
 
