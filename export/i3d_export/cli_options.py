@@ -17,5 +17,5 @@ repository_option = click.option(
 annotations_option = click.option(
     "--annotations",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV of video,start_s,stop_s,label: also compare balanced accuracy.",
+    help="CSV of video,start_s,stop_s,label: judge by balanced accuracy and each class's recall.",
 )
