@@ -102,7 +102,7 @@ def export_models(
         windows: windows a request carries; None takes the profile's.
         name: the model's name before its precision; None takes the profile's.
         labels: class names, one a line, in the order of the outputs; None takes the profile's.
-        checkpoint: the weights; None fetches the published ones that the profile names.
+        checkpoint: the weights; None takes the profile's own, or the published ones that it names.
         random_head: keep the checkpoint's network and give it a new last layer of random weights,
             for as many classes as there are labels. Its answers mean nothing until it is trained.
         calibrate: videos that INT8 is calibrated on, and lower precisions are judged by (on other

