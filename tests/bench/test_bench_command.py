@@ -15,7 +15,7 @@ from i3d_client.contract import ModelContract
 KEYS = [
     *("bench_version", "simulated", "machine", "server", "videos", "contract", "model_base"),
     *("precisions", "batch_wanted", "repeats", "cores", "agreement", "runs", "bounds"),
-    *("timelines", "left_out", "not_timed", "price"),
+    *("timelines", "left_out", "not_timed", "price", "complete", "stopped_by"),
 ]
 OURS = ("synchronous", "parallel", "asynchronous")
 WINDOWS = 24
@@ -63,7 +63,9 @@ def test_everything_is_in_bench_json(measured: Path) -> None:
     assert server["version"].startswith("triton 2.")
     assert server["max_batch_size"] == {"fp32": 4, "int8": 4}
     assert server["could_not_see"] == []
+    assert server["executed"]["fp32"] is None  # the tiny model's build document says nothing
     assert document["not_timed"] == []
+    assert (document["complete"], document["stopped_by"]) == (True, None)
 
 
 def test_every_configuration_is_timed_as_often_as_asked(measured: Path) -> None:
@@ -81,6 +83,10 @@ def test_every_configuration_is_timed_as_often_as_asked(measured: Path) -> None:
         assert (run["windows"], run["num_frames"], run["video"]) == (WINDOWS, FRAMES, "mouse.mp4")
         hour = run["median_s"] * 3600 / (FRAMES / 30)
         assert run["seconds_per_video_hour"] == pytest.approx(hour, rel=1e-3)
+        working_s = (run["median_s"] - run["start_s"]) * 3600 / (FRAMES / 30)
+        once = pytest.approx(working_s + run["start_s"], rel=1e-3)
+        assert run["seconds_per_video_hour_start_once"] == once
+        assert run["other_segments"] == 0  # nobody else asks this server
         assert 0 < run["device_busy"] <= 1
         # As many threads as there are cores cannot compute for longer than that.
         assert 0 < run["client_processor_s"] <= 1.2 * run["cores"] * max(run["seconds"])
@@ -151,6 +157,37 @@ def test_pages_are_made_again_without_measuring(measured: Path, tmp_path: Path) 
     assert (again / "bench.json").read_bytes() == (measured / "bench.json").read_bytes()
     assert (again / "bench.md").is_file()
     assert (again / "fig1.png").is_file()
+
+
+def test_pages_are_made_again_at_other_prices(measured: Path, tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text(
+        "[[price]]\nname = 'a cloud'\nper_device_hour = 4\ncurrency = 'EUR'\n"
+        "date = 2026-11-25\nsource = 'a list'\n"
+    )
+    before = read(measured)
+    for given, shown in (
+        (["--prices", tmp_path / "prices.toml"], "EUR (a cloud) for 1 h of video"),
+        (["--price", 8], "cost (--price) for 1 h of video"),
+    ):
+        again = tmp_path / shown[:3]
+        done = i3d_bench("--from", measured / "bench.json", "--out", again, *given)
+        assert done.exit_code == 0, done.output
+        document = read(again)
+        assert shown in (again / "bench.md").read_text()
+        assert document["price"]["per_device_hour"] in (4, 8)
+        assert {**document, "price": before["price"]} == before
+    both = ["--price", 8, "--prices", tmp_path / "prices.toml"]
+    done = i3d_bench("--from", measured / "bench.json", "--out", tmp_path / "both", *both)
+    assert done.exit_code == 1
+    assert not (tmp_path / "both").exists()
+
+
+def test_a_price_is_put_into_the_same_folder(measured: Path, tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_bytes((measured / "bench.json").read_bytes())
+    done = i3d_bench("--from", tmp_path / "bench.json", "--out", tmp_path, "--price", 7)
+    assert done.exit_code == 0, done.output
+    assert read(tmp_path)["price"]["per_device_hour"] == 7
+    assert read(tmp_path)["runs"] == read(measured)["runs"]
 
 
 def test_a_precision_with_wrong_answers_is_not_timed(video: Path, tmp_path: Path) -> None:

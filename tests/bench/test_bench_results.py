@@ -26,7 +26,7 @@ def test_what_is_no_bench_json_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bench.json"
     with pytest.raises(ResultError, match="expected what i3d bench writes"):
         read_results(path)
-    for text in ("{", "[]", '{"bench_version": 2}'):
+    for text in ("{", "[]", '{"bench_version": 2}', '{"bench_version": true}'):
         path.write_text(text)
         with pytest.raises(ResultError, match="bench"):
             read_results(path)
@@ -105,6 +105,40 @@ def test_a_simulated_accelerator_is_named_everywhere(tmp_path: Path) -> None:
     assert first.serious
     assert "SIMULATED" in first.text
     assert notes_on(results(tmp_path)) == []
+
+
+def test_a_bench_that_was_stopped_says_so_everywhere(tmp_path: Path) -> None:
+    runs = invented_results()["runs"][:5]
+    stopped = results(
+        tmp_path, runs=runs, timelines=[], complete=False, stopped_by="it was interrupted"
+    )
+    for name in TABLES:
+        text = table_of(stopped, name).markdown()
+        assert not table_of(stopped, name).rows or "NOT COMPLETE" in text, name
+    first = notes_on(stopped)[0]
+    assert first.serious
+    assert "it was interrupted" in first.text
+    assert notes_on(results(tmp_path, complete=True, stopped_by=None)) == []
+
+
+def test_runs_that_shared_the_server_are_named(tmp_path: Path) -> None:
+    runs = invented_results()["runs"]
+    for place, segments in ((0, 12), (4, 3), (9, 0), (10, None)):
+        runs[place]["other_segments"] = segments
+    (note,) = notes_on(results(tmp_path, runs=runs))
+    assert note.serious
+    assert "during 2 of 90 runs" in note.text
+    assert "synchronous, FP32, 1 core, cage_1.mp4; synchronous, FP16, 2 cores, cage_1.mp4)" in (
+        note.text
+    )
+
+
+@pytest.mark.parametrize("start_s", [-0.1, 1e9, "soon"])
+def test_a_start_that_is_no_part_of_the_run_is_refused(tmp_path: Path, start_s: object) -> None:
+    runs = invented_results()["runs"]
+    runs[3]["start_s"] = start_s
+    with pytest.raises(ResultError, match="not as expected"):
+        results(tmp_path, runs=runs)
 
 
 def test_notes_name_what_failed_and_what_was_not_seen(tmp_path: Path) -> None:

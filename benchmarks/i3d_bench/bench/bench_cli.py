@@ -111,7 +111,8 @@ class _Numbers(click.ParamType[tuple[int, ...]]):
     "--from",
     "made_from",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Measure nothing: make figures and table again from this bench.json.",
+    help="Measure nothing: make figures and tables again from this bench.json, with --price or "
+    "--prices at other prices.",
 )
 def bench(
     videos: tuple[Path, ...],
@@ -136,14 +137,14 @@ def bench(
     """Measure the paper's pipelines and this one on VIDEOS: run times, bounds, timelines, costs.
 
     Answers are compared before anything is timed. All figures are in bench.json; tables and
-    pictures are made from it.
+    pictures are made from it. A bench that ends early keeps in it what was timed.
     """
-    from i3d_bench.bench.measure import measure, read_bench
-    from i3d_bench.bench.options import BENCH_FILE, PIPELINES, BenchOptions
+    from i3d_bench.bench.bench_file import BENCH_FILE, copy_bench_file
+    from i3d_bench.bench.measure import measure
+    from i3d_bench.bench.options import PIPELINES, BenchOptions
     from i3d_bench.bench.plan import default_cores
     from i3d_bench.bench.prices import price_entry
     from i3d_client.access import find_access
-    from i3d_client.durable import complete_file
     from i3d_client.options import usable_cores
 
     _require_one_source(videos, made_from)
@@ -151,12 +152,9 @@ def bench(
         raise click.UsageError(
             "--embedded starts a server of its own: leave --server and --credentials out"
         )
+    device_price = price_entry(per_device_hour=price, prices=prices)
     if made_from is not None:
-        read_bench(made_from)
-        out.mkdir(parents=True, exist_ok=True)
-        if made_from.resolve() != (out / BENCH_FILE).resolve():
-            with complete_file(out / BENCH_FILE) as file:
-                file.write(made_from.read_bytes())
+        copy_bench_file(made_from, out, price=device_price)
         _write_pages(out)
         return
     options = BenchOptions(
@@ -172,7 +170,7 @@ def bench(
         windows=windows,
         seconds=seconds,
         timelines=timelines,
-        price=price_entry(per_device_hour=price, prices=prices),
+        price=device_price,
     )
     document = measure(options, out=out, say=_say)
     _say(f"written: {out / BENCH_FILE}")

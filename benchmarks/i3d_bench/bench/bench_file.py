@@ -4,14 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from i3d_client.durable import complete_file
 from i3d_client.errors import ResultError
 from i3d_client.printable import printable
 
 BENCH_FILE = "bench.json"
 BENCH_VERSION = 1
+
+
+def write_bench_file(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a ``bench.json``, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with complete_file(path) as file:
+        file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def copy_bench_file(path: Path, folder: Path, *, price: Mapping[str, Any] | None) -> None:
+    """Put a ``bench.json`` into a folder, as it is or with another price in place of its own.
+
+    Args:
+        path: the file; it may be the folder's own.
+        folder: which is made.
+        price: as ``price_entry`` returns it; None keeps what the file says.
+
+    Raises:
+        ResultError: the file is none of this release.
+        OutputError: the folder cannot be written to.
+    """
+    document, _ = read_bench_file(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / BENCH_FILE
+    if price is not None:
+        write_bench_file(copy, {**document, "price": price})
+    elif path.resolve() != copy.resolve():
+        with complete_file(copy) as file:
+            file.write(path.read_bytes())
 
 
 def read_bench_file(path: Path) -> tuple[dict[str, Any], str]:

@@ -44,6 +44,8 @@ class Run:
             grew with the video, the start too: ``seconds_per_video_hour`` of the file.
         device_busy: share of the run, 0 … 1; None if it could not be seen.
         client_processor_s: processor time of the client; None if it could not be seen.
+        other_segments: that the server answered others meanwhile, so that device_busy is None;
+            None if that could not be seen.
     """
 
     pipeline: str
@@ -61,6 +63,7 @@ class Run:
     scaled_seconds_per_video_hour: float
     device_busy: float | None
     client_processor_s: float | None
+    other_segments: int | None
 
     @property
     def video_hours(self) -> float:
@@ -164,6 +167,13 @@ class BenchResults:
         return bool(self.document["simulated"])
 
     @property
+    def stopped_by(self) -> str | None:
+        """What ended the bench early; None if it went to its end."""
+        if self.document.get("complete", True):
+            return None
+        return str(self.document.get("stopped_by") or "it does not say by what")
+
+    @property
     def executed(self) -> Mapping[str, Mapping[str, Any] | None]:
         """What precisions were executed in, as ``i3d_bench.bench.executed`` has it."""
         found: Mapping[str, Mapping[str, Any] | None] = self.document["server"].get(EXECUTED) or {}
@@ -258,6 +268,7 @@ def _run(run: Mapping[str, Any]) -> Run:
         scaled_seconds_per_video_hour=_above_0(run["seconds_per_video_hour"]),
         device_busy=_known(run["device_busy"]),
         client_processor_s=_known(run["client_processor_s"]),
+        other_segments=run.get("other_segments"),
     )
 
 

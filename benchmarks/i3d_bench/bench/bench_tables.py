@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from i3d_bench.bench.bench_notes import SIMULATED
+from i3d_bench.bench.bench_notes import SIMULATED, not_complete
 from i3d_bench.bench.bench_results import ASYNCHRONOUS, BenchResults, Bound, Run
 from i3d_bench.bench.bench_table import (
     NOTHING,
@@ -237,15 +237,16 @@ TABLES: Mapping[str, Callable[[BenchResults], Table]] = {
 
 
 def table_of(results: BenchResults, name: str) -> Table:
-    """Return a table by its name; of a simulated accelerator it says so.
+    """Return a table by its name; it says if a device was simulated or the bench was stopped.
 
     Raises:
         KeyError: there is no such table.
     """
     table = TABLES[name](results)
-    if not results.simulated:
-        return table
-    return replace(table, notes=(f"{SIMULATED}.", *table.notes))
+    first = [f"{SIMULATED}."] if results.simulated else []
+    if results.stopped_by is not None:
+        first.append(not_complete(results.stopped_by))
+    return replace(table, notes=(*first, *table.notes))
 
 
 _COMPARED = {

@@ -158,6 +158,8 @@ def _notes(document: Mapping[str, Any]) -> tuple[str, ...]:
     notes = []
     if document["simulated"]:
         notes.append("The accelerator is SIMULATED: it sleeps, and no figure here is one of a GPU.")
+    if not document.get("complete", True):
+        notes.append(f"The bench was stopped before its end: {document.get('stopped_by')}")
     if machine.get("busy_warning"):
         notes.append(f"Measured on a busy machine: {machine['busy_warning']}")
     notes += [f"The bench could not see: {what}" for what in server["could_not_see"]]

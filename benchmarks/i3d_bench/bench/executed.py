@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i3d_bench.bench.bench_file import read_bench_file
+from i3d_bench.bench.bench_file import read_bench_file, write_bench_file
 from i3d_bench.bench.errors import BenchError
 from i3d_bench.machine import machine_facts
-from i3d_client.durable import complete_file
 
 CPU_ENGINE = "openvino"
 EXECUTED = "executed"
@@ -166,8 +165,7 @@ def add_executed(path: Path, *, repository: Path) -> None:
         )
         for precision, engine in server["engines"].items()
     }
-    with complete_file(path) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    write_bench_file(path, document)
 
 
 def _build(path: Path) -> dict[str, Any]:

@@ -91,7 +91,10 @@ def source_of(sha256: str) -> str:
 
 def _drawn(results: BenchResults, name: str) -> Figure | None:
     figure = FIGURES[name].draw(results)
-    if figure is not None and results.simulated:
-        title = "\n".join(filter(None, (SIMULATED, figure.get_suptitle())))
+    first = [SIMULATED] if results.simulated else []
+    if results.stopped_by is not None:
+        first.append("NOT COMPLETE: the bench was stopped")
+    if figure is not None and first:
+        title = "\n".join(filter(None, (*first, figure.get_suptitle())))
         figure.suptitle(title, fontsize=9, weight="bold", x=0.01, ha="left")
     return figure

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from i3d_bench.bench import tensorflow
-from i3d_bench.bench.bench_file import BENCH_FILE, BENCH_VERSION
+from i3d_bench.bench.bench_document import bench_document, known_before
+from i3d_bench.bench.bench_file import BENCH_FILE, write_bench_file
 from i3d_bench.bench.bench_server import BenchServer, bench_server
 from i3d_bench.bench.errors import BenchError, PipelineError
-from i3d_bench.bench.executed import CPU_ENGINE, EXECUTED, executed_entry, this_processor
 from i3d_bench.bench.facts import bench_facts
 from i3d_bench.bench.options import BenchOptions, Pipeline
 from i3d_bench.bench.plan import Configuration
 from i3d_bench.bench.rounds import Rounds
 from i3d_bench.bench.runner import Runner
-from i3d_bench.bench.subject import Subject, take_subject, video_facts
+from i3d_bench.bench.subject import Subject, take_subject
 from i3d_bench.bench.traced import trace_runs
-from i3d_client.durable import complete_file
 from i3d_client.options import usable_cores
 
 Say = Callable[[str], None]
@@ -28,6 +27,9 @@ _PROBED_BATCHES = 2
 
 def measure(options: BenchOptions, *, out: Path, say: Say) -> dict[str, Any]:
     """Measure, write ``bench.json`` and the timelines into ``out``, and return bench.json.
+
+    What ends it early is raised, when what was timed until then is written: ``complete`` is false
+    in that, and ``stopped_by`` says why.
 
     Raises:
         BenchError: what is asked cannot be measured on this machine or server.
@@ -45,36 +47,41 @@ def measure(options: BenchOptions, *, out: Path, say: Say) -> dict[str, Any]:
         with Runner(
             server.access, server.models, batch=options.batch, variables=variables
         ) as runner:
+            before = known_before(options, server)
             subjects = _subjects(options, server, runner)
             rounds = Rounds(
                 options=options, server=server, runner=runner, subjects=subjects, say=say
             )
             rounds.verify(pipelines)
-            rounds.time()
-            timelines = trace_runs(rounds, out=out) if options.timelines else []
-        document = {
-            "bench_version": BENCH_VERSION,
-            "simulated": server.simulated,
-            "machine": facts,
-            "server": _server_facts(server),
-            "videos": [video_facts(video) for video in options.videos],
-            "contract": json.loads(server.contract.to_json()),
-            "model_base": server.base,
-            "precisions": list(server.models),
-            "batch_wanted": options.batch,
-            "repeats": options.repeats,
-            "cores": list(options.cores),
-            "agreement": rounds.verification.agreement(),
-            "runs": rounds.runs(),
-            "bounds": rounds.bounds(),
-            "timelines": timelines,
-            "left_out": left_out,
-            "not_timed": rounds.not_timed(),
-            "price": options.price,
-        }
-    with complete_file(out / BENCH_FILE) as file:
-        file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+            timelines: list[dict[str, Any]] = []
+            document_of = partial(
+                bench_document,
+                rounds,
+                machine=facts,
+                before=before,
+                timelines=timelines,
+                left_out=left_out,
+            )
+            try:
+                rounds.time()
+                for timeline in trace_runs(rounds, out=out) if options.timelines else ():
+                    timelines.append(timeline)
+            except BaseException as error:
+                _keep(document_of(stopped_by=error), out=out, say=say)
+                raise
+            document = document_of(stopped_by=None)
+    write_bench_file(out / BENCH_FILE, document)
     return document
+
+
+def _keep(document: Mapping[str, Any], *, out: Path, say: Say) -> None:
+    """Write what was timed before the bench was stopped, if anything was."""
+    if document["runs"] or document["bounds"]:
+        path = out / BENCH_FILE
+        write_bench_file(path, document)
+        say(
+            f"stopped: what was timed is in {path}. Its tables: i3d bench --from {path} --out {out}"
+        )
 
 
 def _require_possible(options: BenchOptions) -> None:
@@ -135,28 +142,3 @@ def _probe(runner: Runner, precision: str, few: Sequence[Subject], place: int) -
             f"{few[place].video.name}, {precision}: the synchronous pipeline, which all others "
             f"are compared with, fails: {error}"
         ) from error
-
-
-def _executed(server: BenchServer) -> dict[str, Any]:
-    """Return what each precision is executed in; the server's processor is known if embedded."""
-    engines = {one.model.engine for one in server.models.values()}
-    processor = this_processor() if server.embedded and CPU_ENGINE in engines else None
-    return {
-        precision: executed_entry(one.model.build, engine=one.model.engine, processor=processor)
-        for precision, one in server.models.items()
-    }
-
-
-def _server_facts(server: BenchServer) -> dict[str, Any]:
-    return {
-        "address": server.access.server,
-        "embedded": server.embedded,
-        "cores": usable_cores() if server.embedded else None,
-        "version": server.view.version(),
-        "max_batch_size": {
-            precision: served.max_batch_segments for precision, served in server.models.items()
-        },
-        "engines": {precision: one.model.engine for precision, one in server.models.items()},
-        EXECUTED: _executed(server),
-        "could_not_see": list(server.view.could_not_see),
-    }

@@ -12,6 +12,7 @@ from i3d_bench.bench.bench_server import BenchServer
 from i3d_bench.bench.bounds import LoadingBounds, inference_s, null_model
 from i3d_bench.bench.errors import BenchError, PipelineError
 from i3d_bench.bench.options import BenchOptions, Pipeline
+from i3d_bench.bench.other_requests import OtherRequests
 from i3d_bench.bench.pipeline_run import Outcome
 from i3d_bench.bench.plan import Configuration, interleaved, plan
 from i3d_bench.bench.runner import Runner
@@ -100,7 +101,7 @@ class Rounds:
                 job()
 
     def runs(self) -> list[dict[str, Any]]:
-        """Return bench.json's ``runs``."""
+        """Return bench.json's ``runs``: of what was timed so far."""
         return [
             run_entry(
                 one,
@@ -110,6 +111,7 @@ class Rounds:
                 request=self._request_windows(one),
             )
             for one in self.verification.passed
+            if one in self._times
         ]
 
     def bounds(self) -> list[dict[str, Any]]:
@@ -132,6 +134,17 @@ class Rounds:
             for one, reason in self.verification.refused.items()
         ]
 
+    def refuse(self, one: Configuration, error: PipelineError) -> None:
+        """Take out a configuration that has failed, with what was timed of it.
+
+        Raises:
+            BenchError: it is the server that has failed: nothing is the configuration's fault.
+        """
+        if not one.in_tensorflow and not self.server.view.is_live():
+            raise BenchError(f"the server does not answer any more: {error}") from error
+        self.verification.refuse(one, str(error))
+        self._say(f"failed: {self._name(one)}: {error}")
+
     def _answers(self, configuration: Configuration) -> Answers:
         return self.runner.run(configuration, self.subjects).probabilities
 
@@ -139,11 +152,10 @@ class Rounds:
         if one in self.verification.refused:
             return
         try:
-            outcome, busy = self._run(one)
+            outcome, busy, others = self._run(one)
             self.verification.require_same(one, outcome.probabilities)
         except PipelineError as error:
-            self.verification.refuse(one, str(error))
-            self._say(f"failed: {self._name(one)}: {error}")
+            self.refuse(one, error)
             return
         timed = self._times.setdefault(one, Timed())
         timed.seconds.append(outcome.seconds)
@@ -151,19 +163,26 @@ class Rounds:
         timed.start_s.append(outcome.start_s)
         if busy is not None:
             timed.device_busy.append(busy)
-        self._say(f"{self._name(one)}: {outcome.seconds:.2f} s")
+        if others is not None:
+            timed.other_segments.append(others)
+        beside = f"; the server counted {others:+} segments of other clients" if others else ""
+        self._say(f"{self._name(one)}: {outcome.seconds:.2f} s{beside}")
 
-    def _run(self, one: Configuration) -> tuple[Outcome, float | None]:
-        """Run it, and say for which part of the time the device was busy; None: not to be seen."""
+    def _run(self, one: Configuration) -> tuple[Outcome, float | None, int | None]:
+        """Run it, and say for which part of the time the device was busy, and for whom else.
+
+        Returns:
+            What came of it; the share; segments of other clients. None: not to be seen.
+        """
         if one.in_tensorflow:
-            return self.runner.run(one, self.subjects), None
+            return self.runner.run(one, self.subjects), None, None
         served, view = self.server.models[one.precision], self.server.view
+        others = OtherRequests(view, own_segments=self.subjects[one.video].segments)
         before = view.device_seconds(served)
         outcome = self.runner.run(one, self.subjects)
         after = view.device_seconds(served)
-        if before is None or after is None:
-            return outcome, None
-        return outcome, (after - before) / outcome.seconds
+        busy = None if before is None or after is None else (after - before) / outcome.seconds
+        return outcome, busy, others.segments()
 
     def _bound_jobs(self, stack: ExitStack) -> Iterator[tuple[Bound, Callable[[], float]]]:
         for cores in self.options.cores:

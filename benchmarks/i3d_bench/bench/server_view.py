@@ -152,6 +152,13 @@ class ServerView:
         if said not in self.could_not_see:
             self.could_not_see.append(said)
 
+    def is_live(self) -> bool:
+        """Whether the server answers now."""
+        try:
+            return bool(self._client.is_server_live(client_timeout=_TIMEOUT_S))
+        except InferenceServerException:
+            return False
+
     def version(self) -> str | None:
         """Return the server's name and version."""
         with self._missing("version of the server"):
@@ -207,6 +214,13 @@ class ServerView:
         if statistics is None:
             return None
         return sum(int(batch.compute_infer.ns) for batch in statistics.batch_stats) / 1e9
+
+    def segments_answered(self) -> int | None:
+        """Return how many segments all models have answered so far; None: not to be seen."""
+        with self._missing("requests of other clients during a run"):
+            answer = self._client.get_inference_statistics(client_timeout=_TIMEOUT_S)
+            return sum(int(one.inference_count) for one in answer.model_stats)
+        return None
 
     def _statistics(self, served: ServedModel) -> Any:
         with self._missing(f"{served.name}: how busy the device is"):

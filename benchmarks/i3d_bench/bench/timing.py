@@ -22,6 +22,7 @@ class Timed:
     processor_s: list[float] = field(default_factory=list)
     start_s: list[float] = field(default_factory=list)
     device_busy: list[float] = field(default_factory=list)
+    other_segments: list[int] = field(default_factory=list)
 
 
 def summary(seconds: Sequence[float]) -> dict[str, Any]:
@@ -40,7 +41,8 @@ def run_entry(
 ) -> dict[str, Any]:
     """Return one of bench.json's ``runs``."""
     found = summary(timed.seconds)
-    busy = timed.device_busy
+    others = timed.other_segments
+    busy = [] if any(others) else timed.device_busy
     start_s = round(statistics.median(timed.start_s), 3)
     return {
         "pipeline": configuration.pipeline,
@@ -59,6 +61,7 @@ def run_entry(
         ),
         "device_busy": round(min(1.0, statistics.median(busy)), 4) if busy else None,
         "client_processor_s": round(statistics.median(timed.processor_s), 3),
+        "other_segments": sum(map(abs, others)) if others else None,
     }
 
 
