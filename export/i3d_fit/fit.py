@@ -1,0 +1,304 @@
+"""From annotated videos to models: what ``i3d fit`` does.
+
+Annotations are read and looked at first, since they cost nothing; then features, which cost the
+most and are kept; then the head with all that is measured of it, which is written before models are
+exported from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i3d_client.durable import write_errors
+from i3d_client.inputs import Input, collect
+from i3d_export.errors import GateError
+from i3d_export.head import save_head
+from i3d_export.profiles import load_profile
+from i3d_export.stage_cache import StageResult, cache_folder, sha256_of
+from i3d_fit.checks import Doubt, check_annotations, check_unmatched
+from i3d_fit.errors import FitError
+from i3d_fit.feature_source import EmbeddedSource, FeatureSource, ServedSource
+from i3d_fit.features import FeatureRun, checkpoint_doubt, compute_features
+from i3d_fit.fit_annotations import AnnotatedVideos, annotations_of, frames_of
+from i3d_fit.fit_document import describe_fit, describe_models
+from i3d_fit.fit_files import (
+    ANNOTATIONS_FILE,
+    FIT_FILE,
+    SUGGESTIONS_FILE,
+    SUGGESTIONS_PROJECT,
+    WINDOWS_FILE,
+    write_annotations,
+    write_fit,
+    write_windows,
+)
+from i3d_fit.fit_options import FitOptions
+from i3d_fit.fit_profile import check_replaceable, profile_text, write_profile
+from i3d_fit.labels import choose_labels
+from i3d_fit.report import REPORT_FILE, write_report
+from i3d_fit.suggestion_files import (
+    SuggestedVideo,
+    unused_project,
+    write_suggestions_project,
+    write_suggestions_table,
+)
+from i3d_fit.training import Classes, Trained, train
+
+if TYPE_CHECKING:
+    from i3d_client.contract import ModelContract
+    from i3d_export.export import ExportedModel
+    from i3d_export.gate import Judged
+
+NUM_SUGGESTIONS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Who is told what, while a fit goes on.
+
+    Attributes:
+        say: what happens.
+        doubt: what the user should know.
+        fitted: called once the head is written, with the document, before models are exported.
+        stage: each stage of an export.
+        judged: each precision beside FP32.
+    """
+
+    say: Callable[[str], None] = lambda _text: None
+    doubt: Callable[[str], None] = lambda _text: None
+    fitted: Callable[[Trained, dict[str, Any]], None] = lambda _trained, _document: None
+    stage: Callable[[StageResult], None] = lambda _stage: None
+    judged: Callable[[Judged], None] = lambda _judged: None
+
+
+def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
+    """Fit a head, write it with all that explains it, and export models of it.
+
+    Args:
+        options: how.
+        told: who is told what.
+
+    Returns:
+        The content of ``fit.json``.
+
+    Raises:
+        GateError: a precision is too far from FP32; all else is written, and so is that.
+        KeyboardInterrupt: it was interrupted; features that are done are kept.
+        I3dError: something cannot be used; the message says what.
+    """
+    check_replaceable(options.files.profile, overwrite=options.overwrite)
+    contract = load_profile(options.profile).contract
+    inputs = collect(options.videos, glob=None, concatenate=False, on_note=told.say)
+    annotated = annotations_of(options.annotations, inputs, chosen=options.chosen)
+    classes = Classes(
+        labels=choose_labels(
+            annotated.matched,
+            labels=options.labels,
+            names=options.names,
+            background=options.background,
+        ),
+        names=options.names,
+        background=options.background,
+        label_frame=contract.label_frame,
+    )
+    doubts = _first_doubts(annotated, inputs)
+    for one in doubts:
+        told.doubt(_said(one))
+    cache = options.cache or cache_folder()
+    features = compute_features(
+        inputs,
+        source=_source(options, contract, annotated, inputs, cache=cache, told=told),
+        cache=cache,
+        workers=options.workers,
+        anew=options.anew,
+        say=told.say,
+    )
+    other_weights = checkpoint_doubt(features)
+    if other_weights is not None:
+        told.doubt(other_weights)
+    trained = train(
+        features.videos,
+        annotated.of_recording,
+        classes=classes,
+        metadata=options.metadata,
+        group_by=options.group_by,
+        num_suggestions=NUM_SUGGESTIONS,
+        say=told.say,
+    )
+    for one in trained.doubts:
+        told.doubt(_said(one))
+    document = _write(
+        options,
+        contract=contract,
+        classes=classes,
+        features=features,
+        trained=trained,
+        doubts=(*doubts, *trained.doubts),
+    )
+    told.fitted(trained, document)
+    if not options.export:
+        return document
+    return _export(options, document, features, trained, cache=cache, told=told)
+
+
+def _first_doubts(annotated: AnnotatedVideos, inputs: Sequence[Input]) -> list[Doubt]:
+    """Return what is odd about annotations, before anything is computed."""
+    doubts = check_unmatched(annotated.unmatched)
+    for given in inputs:
+        name = str(given.name)
+        if name in annotated.of_recording:
+            frames, recording = frames_of(given)
+            doubts += check_annotations(
+                annotated.of_recording[name], frames, recording=name, fps=float(recording.fps)
+            )
+    return doubts
+
+
+def _said(doubt: Doubt) -> str:
+    return f"{doubt.recording}: {doubt.said}" if doubt.recording else doubt.said
+
+
+def _source(
+    options: FitOptions,
+    contract: ModelContract,
+    annotated: AnnotatedVideos,
+    inputs: Sequence[Input],
+    *,
+    cache: Path,
+    told: Told,
+) -> FeatureSource:
+    if options.access is not None:
+        return ServedSource(access=options.access, model=options.model, contract=contract)
+    if not 1 <= options.stride <= contract.clip_frames:
+        raise FitError(
+            f"--stride: expected 1 to {contract.clip_frames}, the frames of a window, got "
+            f"{options.stride}"
+        )
+    return EmbeddedSource(
+        profile=options.profile,
+        contract=contract,
+        precision=options.features_precision,
+        stride=options.stride,
+        videos=tuple(
+            given.files[0] for given in inputs if str(given.name) in annotated.of_recording
+        ),
+        cache=cache,
+        on_stage=told.stage,
+        on_doubt=told.doubt,
+    )
+
+
+def _write(
+    options: FitOptions,
+    *,
+    contract: ModelContract,
+    classes: Classes,
+    features: FeatureRun,
+    trained: Trained,
+    doubts: Sequence[Doubt],
+) -> dict[str, Any]:
+    """Write head, profile, tables and report; return the document."""
+    files = options.files
+    with write_errors(files.folder):
+        files.folder.mkdir(parents=True, exist_ok=True)
+    save_head(trained.head, files.head)
+    served = dataclasses.replace(
+        contract,
+        profile=files.name,
+        labels=classes.labels,
+        stride=options.served_stride or contract.stride,
+    )
+    note = f"Behaviours of one's own, made by i3d fit from {len(features.videos)} videos."
+    write_profile(files.profile, profile_text(served, head=files.head, note=note))
+    write_windows(files.folder / WINDOWS_FILE, trained, features.videos)
+    write_annotations(files.folder / ANNOTATIONS_FILE, trained, features.videos)
+    write_suggestions_table(files.folder / SUGGESTIONS_FILE, trained.suggestions)
+    project = unused_project(files.folder / SUGGESTIONS_PROJECT)
+    write_suggestions_project(
+        project,
+        trained.suggestions,
+        labels=classes.labels,
+        videos=_suggested_videos(features),
+        made_by=f"The fit {files.name} is least sure of them.",
+    )
+    document = describe_fit(
+        options,
+        classes=classes,
+        features=features,
+        trained=trained,
+        doubts=doubts,
+        suggestions_project=project.name,
+        head_sha256=sha256_of(files.head),
+    )
+    _write_both(options, document, trained)
+    return document
+
+
+def _write_both(options: FitOptions, document: dict[str, Any], trained: Trained) -> None:
+    write_report(options.files.folder / REPORT_FILE, document, trained)
+    write_fit(options.files.folder / FIT_FILE, document)
+
+
+def _suggested_videos(features: FeatureRun) -> dict[str, SuggestedVideo]:
+    return {
+        video.recording: SuggestedVideo(
+            paths=(video.path,),
+            lengths_s=(int(video.times_us[-1]) / 1e6,),
+            fps=(video.fps,),
+        )
+        for video in features.videos
+    }
+
+
+def _export(
+    options: FitOptions,
+    document: dict[str, Any],
+    features: FeatureRun,
+    trained: Trained,
+    *,
+    cache: Path,
+    told: Told,
+) -> dict[str, Any]:
+    """Export a model of each precision; write what became of them, whatever that is."""
+    from i3d_export.export import export_models
+
+    started = time.monotonic()
+    judged: list[Judged] = []
+    models: list[ExportedModel] = []
+    refused: GateError | None = None
+
+    def keep(one: Judged) -> None:
+        judged.append(one)
+        told.judged(one)
+
+    names = set(trained.material.recording_names)
+    for precision in options.precisions:
+        try:
+            models += export_models(
+                profile=str(options.files.profile),
+                repository=options.repository,
+                precisions=(precision,),
+                engines=options.engines,
+                calibrate=[video.path for video in features.videos if video.recording in names],
+                annotations=options.files.folder / ANNOTATIONS_FILE,
+                force=options.force,
+                cache=cache,
+                on_stage=told.stage,
+                on_judged=keep,
+                on_doubt=told.doubt,
+            )
+        except GateError as error:
+            refused = refused or error
+    seconds = time.monotonic() - started
+    said = None if refused is None else str(refused)
+    exported = describe_models(models, judged, seconds=seconds, refused=said)
+    times = {**document["times_s"], "export": exported.pop("export_s")}
+    document = {**document, **exported, "times_s": times}
+    _write_both(options, document, trained)
+    if refused is not None:
+        raise refused
+    return document

