@@ -9,7 +9,8 @@ What stands between one of these and ``<!-- / -->`` is made anew:
 - ``<!-- picture:FILE:NAME -->``: a picture of that file, which is drawn into the folder
   ``pictures`` beside the page and keeps the file's checksum, so that a stale one is noticed.
 
-A table or picture whose file is not there says so.
+``FILE`` of a table or picture may be several, ``bench_cores|bench``: the first that is there is
+taken. What has no file that is there says so.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 RESULTS = Path("benchmarks/results")
 PICTURES = "pictures"
 _FIGURE = re.compile(r"(<!-- (?P<file>\w+):(?P<key>\w+) -->).*?(<!-- / -->)")
-_TABLE = re.compile(r"(<!-- table:(?P<file>\w+):(?P<name>\w+) -->).*?(<!-- / -->)", re.DOTALL)
-_PICTURE = re.compile(r"(<!-- picture:(?P<file>\w+):(?P<name>\w+) -->).*?(<!-- / -->)", re.DOTALL)
+_BLOCK = r"(?P<files>\w+(\|\w+)*):(?P<name>\w+) -->).*?(?P<end><!-- / -->)"
+_TABLE = re.compile(r"(?P<begin><!-- table:" + _BLOCK, re.DOTALL)
+_PICTURE = re.compile(r"(?P<begin><!-- picture:" + _BLOCK, re.DOTALL)
 _NOT_YET = "*Not measured yet.*"
 
 
@@ -39,8 +41,10 @@ def fill_figures(page: str, *, results: Path) -> str:
     """Return the page with every figure as it stands in the folder ``results``."""
 
     def figure(match: re.Match[str]) -> str:
-        document = json.loads((results / f"{match['file']}.json").read_text())
-        return f"{match[1]}{document[match['key']]:.2f}{match[4]}"
+        path = results / f"{match['file']}.json"
+        if not path.is_file():
+            return f"{match[1]}{_NOT_YET}{match[4]}"
+        return f"{match[1]}{json.loads(path.read_text())[match['key']]:.2f}{match[4]}"
 
     return _FIGURE.sub(figure, page)
 
@@ -55,9 +59,8 @@ def draw_pictures(page: str, *, results: Path) -> dict[str, bytes]:
     from i3d_bench.bench.page_parts import part_picture
 
     return {
-        _picture_file(match): part_picture(_path(match, results), match["name"])
-        for match in _PICTURE.finditer(page)
-        if _path(match, results).is_file()
+        _picture_file(path, name): part_picture(path, name)
+        for path, name in _pictures(page, results)
     }
 
 
@@ -65,21 +68,26 @@ def picture_sources(page: str, *, results: Path) -> dict[str, str]:
     """Return what a page's pictures must have been drawn from, by the name of their file."""
     from i3d_bench.bench.page_parts import part_source
 
-    return {
-        _picture_file(match): part_source(_path(match, results))
-        for match in _PICTURE.finditer(page)
-        if _path(match, results).is_file()
-    }
+    return {_picture_file(path, name): part_source(path) for path, name in _pictures(page, results)}
 
 
 def _fill(match: re.Match[str], content: Callable[[Path, str], str], results: Path) -> str:
     path = _path(match, results)
-    filled = content(path, match["name"]) if path.is_file() else _NOT_YET
-    return f"{match[1]}\n{filled}\n{match[4]}"
+    filled = _NOT_YET if path is None else content(path, match["name"])
+    return f"{match['begin']}\n{filled}\n{match['end']}"
 
 
-def _path(match: re.Match[str], results: Path) -> Path:
-    return results / f"{match['file']}.json"
+def _path(match: re.Match[str], results: Path) -> Path | None:
+    """Return the first of the block's files that is there."""
+    paths = [results / f"{name}.json" for name in match["files"].split("|")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _pictures(page: str, results: Path) -> Iterator[tuple[Path, str]]:
+    """Yield of each picture that can be drawn its file and name."""
+    for match in _PICTURE.finditer(page):
+        if (path := _path(match, results)) is not None:
+            yield path, match["name"]
 
 
 def _table(path: Path, name: str) -> str:
@@ -91,11 +99,11 @@ def _table(path: Path, name: str) -> str:
 def _link(path: Path, name: str) -> str:
     from i3d_bench.bench.page_parts import part_title
 
-    return f"![{part_title(name)}]({PICTURES}/{path.stem}_{name}.png)"
+    return f"![{part_title(name)}]({PICTURES}/{_picture_file(path, name)})"
 
 
-def _picture_file(match: re.Match[str]) -> str:
-    return f"{match['file']}_{match['name']}.png"
+def _picture_file(path: Path, name: str) -> str:
+    return f"{path.stem}_{name}.png"
 
 
 def main(pages: list[str]) -> None:

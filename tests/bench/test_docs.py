@@ -73,6 +73,30 @@ def test_without_its_file_a_block_says_so(tmp_path: Path) -> None:
     assert draw_pictures(page, results=tmp_path) == {}
 
 
+def test_of_several_files_the_first_that_is_there_is_taken(tmp_path: Path) -> None:
+    several = PAGE.replace(":bench:", ":bench_cores|bench:")
+    write_results(tmp_path / "bench.json")
+    page = fill_page(several, results=tmp_path)
+    assert "](pictures/bench_fig2.png)" in page
+    assert fill_page(PAGE, results=tmp_path) == page.replace(":bench_cores|bench:", ":bench:")
+    assert list(picture_sources(page, results=tmp_path)) == ["bench_fig2.png"]
+    write_results(tmp_path / "bench_cores.json", price=None)
+    other = fill_page(page, results=tmp_path)
+    assert "](pictures/bench_cores_fig2.png)" in other
+    assert "No price was given" in other
+    assert list(picture_sources(other, results=tmp_path)) == ["bench_cores_fig2.png"]
+    (tmp_path / "bench_cores.json").unlink()
+    assert fill_page(other, results=tmp_path) == page
+
+
+def test_a_figure_without_its_file_says_so(tmp_path: Path) -> None:
+    page = "it is <!-- agreement:ratio -->0.50<!-- / --> of it"
+    without = fill_page(page, results=tmp_path)
+    assert without == "it is <!-- agreement:ratio -->*Not measured yet.*<!-- / --> of it"
+    (tmp_path / "agreement.json").write_text('{"ratio": 0.5}')
+    assert fill_page(without, results=tmp_path) == page
+
+
 def test_a_picture_of_nothing_is_an_error(tmp_path: Path) -> None:
     write_results(tmp_path / "bench.json", runs=[])
     with pytest.raises(ResultError, match="nothing was measured that fig2 shows"):

@@ -91,7 +91,7 @@ def measure_paced(
             )
             return _working_s(_PIPELINES[name](run))
 
-        seconds_of("synchronous", 1)  # warms up
+        seconds_of("parallel", max(readers))  # warms up
         seconds = {
             name: {
                 str(count): round(min(seconds_of(name, count) for _ in range(repeats)), 3)
