@@ -6,14 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from i3d_export.agreement import (
-    UNLABELLED,
-    Verdict,
-    balanced_accuracy,
-    compare_answers,
-    divergence,
-    judge,
-)
+from i3d_export.accuracy import UNLABELLED
+from i3d_export.agreement import Verdict, compare_answers, divergence, judge
 
 LABELS = ("walk", "rest", "rear")
 
@@ -133,11 +127,6 @@ def test_a_gain_of_accuracy_passes_and_unlabelled_windows_do_not_count() -> None
     nothing = np.full(5, UNLABELLED)
     unknown = compare_answers(reference, candidate, labels=LABELS, annotated=nothing)
     assert unknown.accuracy is None
-
-
-def test_balanced_accuracy_is_the_mean_of_recalls() -> None:
-    predicted, annotated = np.array([0, 0, 1, 2]), np.array([0, 0, 0, 2])
-    assert balanced_accuracy(predicted, annotated) == pytest.approx((2 / 3 + 1) / 2)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, -0.5, 7.0])

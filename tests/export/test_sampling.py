@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from tests.conftest import MakeVideo, read_number
 from i3d_export.errors import ExportError
 from i3d_export.profiles import load_profile
 from i3d_export.sampling import (
+    Piece,
+    Sample,
     SampledVideo,
     calibration_sample,
     held_out_sample,
@@ -87,6 +90,28 @@ def test_frames_are_those_of_the_piece_and_a_short_piece_is_padded(make_video: M
         numbers = [read_number(frame) for frame in frames]
         expected = [min(piece.start + k, piece.stop - 1) for k in range(20)]
         assert numbers == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("seekable.mp4", {"gop": 30, "b_frames": 2}),
+        ("open_gop.mp4", {"gop": 30, "b_frames": 2, "options": {"x264-params": "open-gop=1"}}),
+        ("stream.h264", {"gop": 30}),  # no timestamps: every frame is decoded
+    ],
+)
+def test_pieces_that_lie_far_apart_hold_their_own_frames(
+    make_video: MakeVideo, name: str, options: dict[str, Any]
+) -> None:
+    contract = dataclasses.replace(SMALL, height=64, width=64)
+    path = make_video(700, name=name, width=64, height=64, **options)
+    described = sampled_video(path, contract=contract)
+    pieces = [Piece(video=0, start=start, stop=start + 20) for start in (3, 10, 301, 333, 655)]
+    sample = Sample(videos=(described,), pieces=tuple(pieces))
+    read = list(read_pieces(sample, contract=contract))
+    assert [piece for piece, _ in read] == pieces
+    for piece, frames in read:
+        assert [read_number(frame) for frame in frames] == list(range(piece.start, piece.stop))
 
 
 def test_videos_without_room_for_a_window_are_named(make_video: MakeVideo) -> None:
