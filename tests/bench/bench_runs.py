@@ -12,6 +12,8 @@ from tests.server.tiny_network import CONTRACT, tiny_onnx, write_tiny_model
 
 from i3d_bench.bench.bench_cli import bench
 
+LAYERS = {"f32": 1, "u8": 3}
+
 
 def i3d_bench(*arguments: object) -> Result:
     return CliRunner().invoke(bench, [str(argument) for argument in arguments])
@@ -23,12 +25,19 @@ def read(out: Path) -> dict[str, Any]:
 
 
 def write_models(repository: Path, *, int8_seed: int = 7) -> Path:
-    """``tiny_fp32``, and a ``tiny_int8`` with the same answers unless the seed is another."""
+    """``tiny_fp32``, and a ``tiny_int8`` with the same answers unless the seed is another.
+
+    The latter's build document says what an export on another processor has read back.
+    """
     write_tiny_model(repository, "tiny_fp32")
     folder = write_tiny_model(repository, "tiny_int8") / "1"
     onnx.save(tiny_onnx(CONTRACT, seed=int8_seed), folder / "model.onnx")
     model = ov.convert_model(folder / "model.onnx")
     ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    at_export = {"execution_precision": "f32", "layers": LAYERS, "processor": "INVENTED"}
+    engine = {"execution_precision": "f32", "executed_at_export": at_export}
+    build = {"precision": "int8", "engines": {"openvino": engine}}
+    (folder / "build.json").write_text(json.dumps(build))
     return repository
 
 

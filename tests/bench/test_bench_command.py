@@ -5,11 +5,12 @@ import statistics
 from pathlib import Path
 
 import pytest
-from tests.bench.bench_runs import chosen, i3d_bench, read, write_models
+from tests.bench.bench_runs import LAYERS, chosen, i3d_bench, read, write_models
 from tests.conftest import MakeVideo, write_video
 from tests.server.tiny_network import CONTRACT
 
 from i3d_bench.bench.bench_cli import bench
+from i3d_bench.bench.executed import this_processor
 from i3d_client.contract import ModelContract
 
 KEYS = [
@@ -63,7 +64,15 @@ def test_everything_is_in_bench_json(measured: Path) -> None:
     assert server["version"].startswith("triton 2.")
     assert server["max_batch_size"] == {"fp32": 4, "int8": 4}
     assert server["could_not_see"] == []
-    assert server["executed"]["fp32"] is None  # the tiny model's build document says nothing
+    assert server["executed"] == {
+        "fp32": None,  # its build document says nothing
+        "int8": {
+            **{"engine": "openvino", "precision": "f32", "layers": LAYERS},
+            **{"layers_on": "INVENTED", "processor": this_processor().name},
+        },
+    }
+    said = "| asynchronous, INT8 | u8 in 3, f32 in 1 layers (at export, another processor) |"
+    assert said in (measured / "bench.md").read_text()
     assert document["not_timed"] == []
     assert (document["complete"], document["stopped_by"]) == (True, None)
 

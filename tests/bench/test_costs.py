@@ -138,6 +138,22 @@ def test_an_fp16_that_is_none_says_so(tmp_path: Path) -> None:
     assert note.startswith("FP16 was executed in f32 here")
 
 
+@pytest.mark.parametrize(
+    ("engines", "said"),
+    [
+        ({"fp32": "openvino", "int8": "openvino"}, True),
+        ({"fp32": "openvino", "int8": "tensorrt"}, False),
+        ({"fp32": "tensorrt"}, False),
+    ],
+)
+def test_times_of_a_processor_are_said_to_be_none_of_a_gpu(
+    tmp_path: Path, engines: dict[str, str], said: bool
+) -> None:
+    server = {**invented_results()["server"], "engines": engines}
+    notes = costs_table(results(tmp_path, server=server)).notes
+    assert any("no time here is a GPU's" in note for note in notes) == said
+
+
 def test_without_the_reference_there_is_no_ratio(tmp_path: Path) -> None:
     runs = [run for run in invented_results()["runs"] if run["pipeline"] != "synchronous"]
     rows = by_configuration(results(tmp_path, runs=runs))

@@ -32,7 +32,7 @@ from i3d_bench.bench.bench_table import (
     seconds_text,
     share_text,
 )
-from i3d_bench.bench.executed import executed_text, is_halved
+from i3d_bench.bench.executed import CPU_ENGINE, executed_text, is_halved
 from i3d_bench.bench.pipeline_names import (
     configuration_name,
     cores_text,
@@ -279,12 +279,20 @@ def _notes(results: BenchResults, rows: Sequence[CostRow]) -> tuple[str, ...]:
         f"{seconds_text(max(run.start_s for run in runs))} at most, is in them. An hour of video "
         "has it once: (run time − start) ÷ hours of video + start. With the start scaled too: run "
         "time ÷ hours of video.",
+        *_on_a_processor(results),
         *_halved(results, rows),
         *(_source(price) for price in results.prices),
     ]
     if not results.prices:
         notes.append("No price was given (`--price`, `--prices`), so there are no costs of ours.")
     return tuple(notes)
+
+
+def _on_a_processor(results: BenchResults) -> list[str]:
+    engines = set(results.document["server"].get("engines", {}).values())
+    if engines != {CPU_ENGINE}:
+        return []
+    return ["OpenVINO executed every model on a processor; no time here is a GPU's."]
 
 
 def _halved(results: BenchResults, rows: Sequence[CostRow]) -> list[str]:
