@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i3d_bench.cages.behaviours import FPS
 from i3d_bench.cages.bouts import Bout
@@ -43,14 +44,14 @@ def _half_blend(bout: Bout, following: Bout) -> int:
     return _HALF_LEAP if "hang" in (bout.label, following.label) else _HALF_BLEND
 
 
-def _times(frames: np.ndarray[tuple[int], np.dtype[np.int64]], bout: Bout) -> Series:
+def _times(frames: NDArray[np.int64], bout: Bout) -> Series:
     """Return seconds from the bout's start; two at least, so that there is a step of time."""
     if len(frames) == 1:
         frames = np.append(frames, frames[0] + 1)
     return (frames - bout.start) / FPS
 
 
-def _rise(after: np.ndarray[tuple[int], np.dtype[np.int64]], half: int) -> Series:
+def _rise(after: NDArray[np.int64], half: int) -> Series:
     """Return 0 … 1, smooth, over ``half`` frames on both sides of a border at ``after`` = 0."""
     if half == 0:
         return np.ones(len(after))

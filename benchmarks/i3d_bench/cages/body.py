@@ -24,6 +24,7 @@ Points = NDArray[np.float64]
 _TORSO_STEPS = 15
 _RUMP, _BELLY, _SHOULDER, _SKULL, _NOSE = 38.0, 41.0, 30.0, 22.0, 5.5
 _NARROWEST = 0.35
+_ZERO = np.zeros(1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,10 +145,12 @@ def _along(poses: Poses, share: float, outwards: float) -> Place:
 
 def _bend(start: Place, middle: Place, stop: Place, share: Series) -> Place:
     """Return (frames, steps) of a quadratic curve that is drawn towards ``middle``."""
-    a, b, c = (1 - share) ** 2, 2 * share * (1 - share), share**2
-    return tuple(  # type: ignore[return-value] - two of them
-        a * start[k][:, None] + b * middle[k][:, None] + c * stop[k][:, None] for k in (0, 1)
-    )
+    weights = (1 - share) ** 2, 2 * share * (1 - share), share**2
+
+    def curve(*points: Series) -> Series:
+        return sum((w * p[:, None] for w, p in zip(weights, points, strict=True)), start=_ZERO)
+
+    return curve(start[0], middle[0], stop[0]), curve(start[1], middle[1], stop[1])
 
 
 def _between(start: Series, stop: Series, share: Series) -> Series:

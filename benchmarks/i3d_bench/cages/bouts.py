@@ -8,12 +8,13 @@ across the cage.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from i3d_bench.cages.behaviours import FPS, LABELS, Timing
+from i3d_bench.cages.poses import Series
 from i3d_bench.cages.stage import Stage
 
 Where = Literal["floor", "hopper", "spout", "wall", "lid"]
@@ -64,39 +65,44 @@ def plan_bouts(
     while frame < num_frames:
         label = _next_label(_wish(quota, timings, at, stage), last, rng)
         where, target = _where(label, at, stage, rng)
-        distance = target.centre - at.centre
-        if abs(distance) > _NEAR_PX and label != "walk":
-            speed = rng.uniform(120, 200) * stage.animal.tempo
-            length = max(_SHORTEST_FRAMES, round(abs(distance) / speed * FPS))
-            facing = 1 if distance > 0 else -1
-            bouts.append(
-                Bout(
-                    label="walk",
-                    start=frame,
-                    stop=frame + length,
-                    where="floor",
-                    centre=at.centre,
-                    facing=facing,
-                    speed=abs(distance) / length * FPS,
-                )
-            )
-            frame += length
-            quota["walk"] -= length
-        length = _length(timings[label], quota[label], rng)
-        bout = Bout(
-            label=label,
-            start=frame,
-            stop=frame + length,
-            where=where,
-            centre=target.centre,
-            facing=target.facing,
-            speed=_speed(label, stage, rng),
+        steps = [  # from frame 0 each, until they are put in their place
+            *_walk_there(at, target.centre, stage, rng),
+            Bout(
+                label=label,
+                start=0,
+                stop=_length(timings[label], quota[label], rng),
+                where=where,
+                centre=target.centre,
+                facing=target.facing,
+                speed=_speed(label, stage, rng),
+            ),
+        ]
+        for bout in steps:
+            bouts.append(replace(bout, start=frame, stop=frame + bout.stop))
+            frame += bout.stop
+            quota[bout.label] -= bout.stop
+        at, last = end_of(bouts[-1], stage), label
+    return [replace(b, stop=min(b.stop, num_frames)) for b in bouts if b.start < num_frames]
+
+
+def _walk_there(at: _Stand, centre: float, stage: Stage, rng: np.random.Generator) -> list[Bout]:
+    """Return a walk to where the next bout is, unless a step does."""
+    distance = centre - at.centre
+    if abs(distance) <= _NEAR_PX:
+        return []
+    speed = rng.uniform(120, 200) * stage.animal.tempo
+    length = max(_SHORTEST_FRAMES, round(abs(distance) / speed * FPS))
+    return [
+        Bout(
+            label="walk",
+            start=0,
+            stop=length,
+            where="floor",
+            centre=at.centre,
+            facing=1 if distance > 0 else -1,
+            speed=abs(distance) / length * FPS,
         )
-        bouts.append(bout)
-        frame += length
-        quota[label] -= length
-        at, last = end_of(bout, stage), label
-    return _cut(bouts, num_frames)
+    ]
 
 
 def end_of(bout: Bout, stage: Stage) -> _Stand:
@@ -105,9 +111,7 @@ def end_of(bout: Bout, stage: Stage) -> _Stand:
     return _Stand(centre=float(centre[0]), facing=1 if facing[0] > 0 else -1)
 
 
-def path_of(
-    bout: Bout, stage: Stage, t: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], ...]:
+def path_of(bout: Bout, stage: Stage, t: Series) -> tuple[Series, Series]:
     """Return centre (px) and facing (−1 or 1) at times from a bout's start, in seconds."""
     low, high = stage.lid if bout.label == "hang" else stage.floor
     along = bout.centre + bout.facing * bout.speed * t
@@ -213,12 +217,3 @@ def _into(centre: float, stretch: tuple[float, float], rng: np.random.Generator)
 
 def _either(rng: np.random.Generator) -> int:
     return 1 if rng.random() < 0.5 else -1
-
-
-def _cut(bouts: list[Bout], num_frames: int) -> list[Bout]:
-    """End with the recording, whatever the last bout would still do."""
-    return [
-        Bout(**{**vars(bout), "stop": min(bout.stop, num_frames)})
-        for bout in bouts
-        if bout.start < num_frames
-    ]

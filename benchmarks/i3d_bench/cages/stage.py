@@ -42,7 +42,7 @@ class Stage:
     @property
     def spout(self) -> float:
         """From where it reaches the spout, facing right."""
-        return self.cage.spout[0] - _SPOUT_TO_CENTRE * self.animal.scale
+        return min(self.cage.spout[0] - _SPOUT_TO_CENTRE * self.animal.scale, self.floor[1])
 
     def height(self, y: float) -> float:
         """Return how high above the bedding a row of the picture is, in units of the anatomy."""
