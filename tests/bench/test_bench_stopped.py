@@ -11,6 +11,7 @@ from tests.bench.bench_runs import i3d_bench, read, write_models
 from tests.conftest import MakeVideo
 from tests.server.tiny_network import CONTRACT
 
+from i3d_bench.bench.bench_document import GOES_ON
 from i3d_bench.bench.errors import BenchError
 from i3d_bench.bench.measure import measure
 from i3d_bench.bench.options import BenchOptions
@@ -90,6 +91,29 @@ def test_a_server_that_dies_takes_nothing_with_it(make_video: MakeVideo, tmp_pat
     assert "the server does not answer any more" in document["stopped_by"]
     assert document["not_timed"] == []
     assert {run["pipeline"] for run in document["runs"]} == {"synchronous", "parallel"}
+
+
+def test_what_was_timed_is_there_before_the_end(make_video: MakeVideo, tmp_path: Path) -> None:
+    """As of a process that is killed, or a machine that loses its power."""
+    repository, out = tmp_path / "models", tmp_path / "out"
+    write_simulated_accelerator(
+        repository, contract=CONTRACT, seconds_per_window=0.001, name="a_simulated"
+    )
+    seen = []
+
+    def look(_message: str) -> None:
+        if (out / "bench.json").exists():
+            document = read(out)
+            seen.append(sum(len(one["seconds"]) for one in document["runs"] + document["bounds"]))
+            assert not document["complete"]
+            assert document["stopped_by"] == GOES_ON
+
+    with running_triton(repository) as triton:
+        done = measure(options(make_video(200), repository, triton.address), out=out, say=look)
+    assert done["complete"]
+    assert done == read(out)
+    assert seen == sorted(seen)
+    assert set(range(1, 6 * 5)) <= set(seen)  # 2 pipelines and 4 bounds, 5 times
 
 
 def test_nothing_is_written_where_nothing_was_timed(make_video: MakeVideo, tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from i3d_bench.bench import tensorflow
-from i3d_bench.bench.bench_document import bench_document, known_before
-from i3d_bench.bench.bench_file import BENCH_FILE, write_bench_file
+from i3d_bench.bench.bench_document import BenchDocument, reason_of
+from i3d_bench.bench.bench_file import BENCH_FILE
 from i3d_bench.bench.bench_server import BenchServer, bench_server
 from i3d_bench.bench.errors import BenchError, PipelineError
 from i3d_bench.bench.facts import bench_facts
@@ -28,8 +27,8 @@ _PROBED_BATCHES = 2
 def measure(options: BenchOptions, *, out: Path, say: Say) -> dict[str, Any]:
     """Measure, write ``bench.json`` and the timelines into ``out``, and return bench.json.
 
-    What ends it early is raised, when what was timed until then is written: ``complete`` is false
-    in that, and ``stopped_by`` says why.
+    bench.json is written after each timing, so whatever ends the bench early leaves what was timed
+    until then: ``complete`` is false in that, and ``stopped_by`` says why.
 
     Raises:
         BenchError: what is asked cannot be measured on this machine or server.
@@ -47,41 +46,29 @@ def measure(options: BenchOptions, *, out: Path, say: Say) -> dict[str, Any]:
         with Runner(
             server.access, server.models, batch=options.batch, variables=variables
         ) as runner:
-            before = known_before(options, server)
+            document = BenchDocument(
+                out / BENCH_FILE, options=options, machine=facts, server=server, left_out=left_out
+            )
             subjects = _subjects(options, server, runner)
             rounds = Rounds(
                 options=options, server=server, runner=runner, subjects=subjects, say=say
             )
             rounds.verify(pipelines)
-            timelines: list[dict[str, Any]] = []
-            document_of = partial(
-                bench_document,
-                rounds,
-                machine=facts,
-                before=before,
-                timelines=timelines,
-                left_out=left_out,
-            )
-            try:
-                rounds.time()
-                for timeline in trace_runs(rounds, out=out) if options.timelines else ():
-                    timelines.append(timeline)
-            except BaseException as error:
-                _keep(document_of(stopped_by=error), out=out, say=say)
-                raise
-            document = document_of(stopped_by=None)
-    write_bench_file(out / BENCH_FILE, document)
-    return document
+            return _time(rounds, document, out=out, say=say)
 
 
-def _keep(document: Mapping[str, Any], *, out: Path, say: Say) -> None:
-    """Write what was timed before the bench was stopped, if anything was."""
-    if document["runs"] or document["bounds"]:
-        path = out / BENCH_FILE
-        write_bench_file(path, document)
-        say(
-            f"stopped: what was timed is in {path}. Its tables: i3d bench --from {path} --out {out}"
-        )
+def _time(rounds: Rounds, document: BenchDocument, *, out: Path, say: Say) -> dict[str, Any]:
+    try:
+        rounds.time(lambda: document.write(rounds))
+        if rounds.options.timelines:
+            document.timelines.extend(trace_runs(rounds, out=out))
+    except BaseException as error:
+        kept = document.write(rounds, stopped_by=reason_of(error))
+        if kept["runs"] or kept["bounds"]:
+            again = f"i3d bench --from {document.path} --out {out}"
+            say(f"stopped: what was timed is in {document.path}; {again} shows it")
+        raise
+    return document.write(rounds, stopped_by=None)
 
 
 def _require_possible(options: BenchOptions) -> None:

@@ -88,8 +88,8 @@ class Rounds:
         for served in self.server.models.values():
             self.server.view.device_seconds(served)  # says what cannot be seen
 
-    def time(self) -> None:
-        """Time what was verified, and the bounds, in rounds."""
+    def time(self, on_timed: Callable[[], object]) -> None:
+        """Time what was verified, and the bounds, in rounds; ``on_timed`` is called after each."""
         with ExitStack() as stack:
             bounds = dict(self._bound_jobs(stack))
             jobs: list[Callable[[], None]] = [
@@ -99,6 +99,7 @@ class Rounds:
             self._say(f"timing, {self.options.repeats} × {len(jobs)} runs")
             for job in interleaved(jobs, self.options.repeats):
                 job()
+                on_timed()
 
     def runs(self) -> list[dict[str, Any]]:
         """Return bench.json's ``runs``: of what was timed so far."""
