@@ -149,13 +149,19 @@ def test_a_picture_is_the_same_again_and_says_what_it_was_drawn_from(
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_simulated_accelerator_is_named_in_the_picture(tmp_path: Path, name: str) -> None:
-    drawn = figure_svg(results(tmp_path, simulated=True), name)
-    real = figure_svg(results(tmp_path), name)
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [({"simulated": True}, "SIMULATED"), ({"complete": False, "stopped_by": "x"}, "NOT COMPLETE")],
+)
+def test_what_a_reader_must_know_is_in_the_picture(
+    tmp_path: Path, name: str, changed: dict[str, Any], word: str
+) -> None:
+    drawn = figure_svg(results(tmp_path, **changed), name)
+    whole = figure_svg(results(tmp_path), name)
     assert drawn is not None
-    assert real is not None
-    assert "SIMULATED" in drawn.svg
-    assert "SIMULATED" not in real.svg
+    assert whole is not None
+    assert word in drawn.svg
+    assert word not in whole.svg
 
 
 def test_one_number_of_cores_one_video_and_names_of_any_kind_can_be_drawn(tmp_path: Path) -> None:
