@@ -118,7 +118,7 @@ async def classify_recordings(
             transport=options.transport,
             priority=options.priority,
             give_up_after_s=options.give_up_after_s,
-            features=options.features,
+            features=options.needs_features,
             traced=trace is not None,
         )
         with OutputLock(options.out):

@@ -136,6 +136,12 @@ def i3d() -> None:
     is_flag=True,
     help="Also write each window's features (features.npy), 4 KiB a window.",
 )
+@click.option(
+    "--temporal-head",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="NAME.temporal.npz of i3d fit --context: answers of windows among their neighbours.",
+)
 @click.option("--log-json", is_flag=True, help="Write JSON lines to standard error, not progress.")
 @click.option(
     "--recorded-at",
@@ -177,6 +183,7 @@ def classify(
     trace: Path | None,
     log_json: bool,
     features: bool,
+    temporal_head: Path | None,
     recorded_at: str | None,
     metadata: Path | None,
     report: bool,
@@ -215,6 +222,7 @@ def classify(
             priority=priority,
             recorded_at=recorded_at,
             features=features,
+            temporal_head=temporal_head,
         )
         if dry_run:
             status = run_dry(inputs=inputs, options=options)

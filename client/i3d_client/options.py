@@ -43,6 +43,8 @@ class Options:
         priority: of the requests; None leaves it to the model. Answers do not depend on it.
         recorded_at: when the recordings began, as given; kept in run.json for reports.
         features: whether to keep the windows' features, too (``features.npy``).
+        temporal_head: file of a last layer that answers in place of the network's, from the
+            windows' features; None leaves it to the network.
     """
 
     access: Access
@@ -59,6 +61,12 @@ class Options:
     priority: Priority | None = None
     recorded_at: str | None = None
     features: bool = False
+    temporal_head: Path | None = None
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the server must send the windows' features."""
+        return self.features or self.temporal_head is not None
 
     def as_given(self) -> dict[str, Any]:
         """Return the options as ``run.json`` has them. Of the credentials, where they are."""
@@ -70,4 +78,5 @@ class Options:
             "credentials": None if credentials is None else printable(credentials.folder),
             **given,
             "out": str(self.out),
+            "temporal_head": None if self.temporal_head is None else printable(self.temporal_head),
         }

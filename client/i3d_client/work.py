@@ -27,6 +27,7 @@ from i3d_client.provenance import describe_run
 from i3d_client.recording import Recording, open_recording
 from i3d_client.results import RUN_FILE, Tally, check_tables, read_run, write_run, write_tables
 from i3d_client.spans import Span, SpanResult, plan_spans
+from i3d_client.temporal_head import TemporalHead, read_temporal_head, with_context
 from i3d_client.triton import Model
 from i3d_client.windows import WindowGrid
 
@@ -83,6 +84,7 @@ class Work:
         frames_before: done by runs before this one.
         frames_now: done by this run.
         failure: why it cannot be done at all.
+        temporal_head: what answers in place of the network's last layer; None: nothing does.
     """
 
     given: Input
@@ -100,6 +102,7 @@ class Work:
     frames_before: int = 0
     frames_now: int = 0
     failure: str | None = None
+    temporal_head: TemporalHead | None = None
     given_up: list[tuple[int, int | None, str]] = field(default_factory=list)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.perf_counter)
@@ -222,7 +225,7 @@ class Work:
         first_frame = self.recording.first_frame
         tally = write_tables(
             self.folder,
-            spans=self._results,
+            spans=self._answers,
             grid=grid,
             times_us=self.recording.times_us,
             contract=self.contract,
@@ -261,6 +264,16 @@ class Work:
     @property
     def _shown(self) -> str:
         return printable(self.given.files[0])
+
+    def _answers(self) -> Iterator[SpanResult]:
+        if self.temporal_head is None:
+            return self._results()
+        return with_context(
+            self._results(features=True),
+            self.temporal_head,
+            grid=self.grid,
+            windows_per_segment=self.contract.windows_per_segment,
+        )
 
     def _with_features(self) -> Iterator[SpanResult]:
         return self._results(features=True)
@@ -424,6 +437,10 @@ def _prepare(
     }
     if options.features:  # else absent, as in what was written before there were any
         identity["features"] = True
+    temporal_head = None
+    if options.temporal_head is not None:
+        temporal_head = read_temporal_head(options.temporal_head, labels=contract.labels)
+        identity["temporal_head"] = temporal_head.sha256
     identity = json.loads(json.dumps(identity))
     if run is not None:
         if differences := what_differs(run.get("identity", {}), identity):
@@ -463,6 +480,7 @@ def _prepare(
         journal=journal,
         waiting=[],
         stamps=stamps,
+        temporal_head=temporal_head,
         warnings=[*warnings, *(text for video in recording.videos for text in video.warnings)],
     )
     if not recording.counted_exactly and journal.num_frames is None:

@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.client.conftest import NUMBER_MODELS
+from tests.client.runs import classify, i3d_classify
+from tests.conftest import MakeVideo
 
 from i3d_client.contract import FEATURE_SIZE
 from i3d_client.errors import InputError
+from i3d_client.features_file import open_features
+from i3d_client.results import read_run
 from i3d_client.spans import SpanResult
 from i3d_client.temporal_head import (
     TemporalHead,
@@ -143,3 +148,50 @@ def test_what_is_no_head_is_refused(tmp_path: Path) -> None:
     for name in ("notes.txt", "absent.npz"):
         with pytest.raises(InputError, match=f"{name}: expected a temporal head for 3 labels"):
             read_temporal_head(tmp_path / name, labels=LABELS)
+
+
+def test_a_run_answers_by_the_head_as_if_it_saw_the_recording_whole(
+    make_video: MakeVideo, server: str, tmp_path: Path
+) -> None:
+    video, labels = make_video(150), NUMBER_MODELS["overlapping"].labels
+    random = np.random.default_rng(5)
+    own, context = random.normal(0, 1, (2, FEATURE_SIZE, len(labels))).astype(np.float32)
+    head = TemporalHead(
+        own=own,
+        context=context,
+        bias=np.zeros(len(labels), np.float32),
+        labels=labels,
+        context_frames=64,
+    )
+    save_temporal_head(head, tmp_path / "head.npz")
+    options = {"server": server, "model": "overlapping", "span_frames": 16, "workers": 2}
+    out = tmp_path / "out"
+    run = classify([video], out=out, features=True, temporal_head=tmp_path / "head.npz", **options)
+    assert not run.problems
+    folder = out / video.name
+    with np.load(folder / "scores.npz") as arrays:
+        probabilities, scored = arrays["probabilities"], arrays["scored"]
+    features = np.array(open_features(folder, num_windows=len(scored)))
+    contract = NUMBER_MODELS["overlapping"]
+    grid = WindowGrid(150, contract.clip_frames, contract.stride)
+    means = context_means(
+        grid.starts(0, grid.count), features, scored, context_frames=head.context_frames
+    )
+    np.testing.assert_allclose(probabilities, head.probabilities(features, means), atol=1e-5)
+    document = read_run(folder)
+    assert document is not None
+    assert len(document["identity"]["temporal_head"]) == 64
+    again = classify([video], out=out, features=True, **options)
+    assert "temporal head was" in again.problems
+
+
+def test_a_head_for_another_model_ends_the_run_before_it_begins(
+    make_video: MakeVideo, server: str, tmp_path: Path
+) -> None:
+    save_temporal_head(_head(), tmp_path / "head.npz")
+    out = tmp_path / "out"
+    where = ["--server", server, "--model", "overlapping", "--out", out]
+    done = i3d_classify(make_video(50), *where, "--temporal-head", tmp_path / "head.npz")
+    assert done.returncode == 1
+    assert "head.npz: expected a temporal head for 32 labels" in done.stderr
+    assert not list(out.rglob("run.json"))
