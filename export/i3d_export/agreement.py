@@ -131,7 +131,8 @@ def judge(agreement: Agreement) -> tuple[Verdict, str]:
     accuracy = agreement.accuracy
     if accuracy is not None:
         enough, said = accuracy.judge()
-        return (Verdict.PASSED if enough else Verdict.FAILED), said
+        verdicts = {True: Verdict.PASSED, False: Verdict.FAILED, None: Verdict.INSUFFICIENT}
+        return verdicts[enough], said
     decided, agreeing = agreement.decided_windows, agreement.decided_agreeing
     said = (
         f"first class as FP32's on {agreeing} of {decided} windows that FP32 decides "

@@ -30,8 +30,8 @@ _SEED = 400
 def halves_of_stretches(classes: Classes, *, clip_frames: int) -> Ranges:
     """Return the frames of a video that calibration may take.
 
-    Of a stretch of at least two windows the first half; of the shorter ones of a class every
-    second, so that there is something left to judge every class by that is seen more than once.
+    Of a stretch of at least two windows the first half; of a class's shorter ones, down to one
+    window, every second. So what is seen more than once leaves something to judge by.
 
     Args:
         classes: of each frame, ``(frames,)``, int64.
@@ -43,7 +43,7 @@ def halves_of_stretches(classes: Classes, *, clip_frames: int) -> Ranges:
         label = int(classes[start])
         if stop - start >= 2 * clip_frames:
             ranges.append((start, (start + stop) // 2))
-        else:
+        elif stop - start >= clip_frames:
             short_ones[label] = short_ones.get(label, 0) + 1
             if short_ones[label] % 2 == 0:
                 ranges.append((start, stop))
@@ -169,8 +169,8 @@ def _greedily(candidates: _Candidates, wanted: int) -> list[int]:
         if gains.max() <= 0:
             return chosen
         good = np.flatnonzero(gains >= _NEARLY_AS_GOOD * gains.max())
-        best = int(min(good, key=lambda place: (of_video[videos[place]], lots[place])))
-        chosen.append(best)
+        best = good[np.lexsort((lots[good], of_video[videos[good]]))[0]]
+        chosen.append(int(best))
         shown = windows[best][windows[best] >= 0]
         np.add.at(of_stretch, shown, 1)
         np.add.at(of_class, classes[shown], 1)

@@ -24,6 +24,7 @@ from i3d_export.annotated_sampling import (
 from i3d_export.annotations import Annotation, annotated_classes, frame_classes
 from i3d_export.default_clips import default_clips
 from i3d_export.sampling import (
+    Piece,
     Sample,
     SampledVideo,
     calibration_sample,
@@ -93,18 +94,24 @@ def to_calibrate(material: Footage, *, contract: ModelContract) -> Sample:
     # third of the segments is the least that still shows the videos' variety.
     windows = contract.windows_per_segment
     segments = max(calibration.SEGMENTS // 3, calibration.SEGMENTS // windows)
+    chosen: tuple[Piece, ...] = ()
     if material.classes is not None:
+        classes = min(len(_annotated(material.classes)), calibration.SEGMENTS)
+        segments = max(segments, classes)
         sample = annotated_calibration(
-            material.videos,
-            material.classes,
-            contract=contract,
-            segments=max(segments, min(len(_annotated(material.classes)), calibration.SEGMENTS)),
+            material.videos, material.classes, contract=contract, segments=segments
         )
-        if sample is not None:
-            return sample
-    return calibration_sample(
-        material.videos, contract=contract, segments=segments, seed=calibration.SEED
-    )
+        chosen = sample.pieces if sample is not None else ()
+    if len(chosen) < segments:
+        # Few frames are annotated: pieces may overlap then.
+        more = calibration_sample(
+            material.videos,
+            contract=contract,
+            segments=segments - len(chosen),
+            seed=calibration.SEED,
+        )
+        chosen = tuple(sorted({*chosen, *more.pieces})) if chosen else more.pieces
+    return Sample(videos=material.videos, pieces=chosen)
 
 
 def to_judge(
@@ -166,5 +173,7 @@ def _annotated(classes: Sequence[Classes]) -> list[int]:
 def _calibrated_by_stretches(
     video: SampledVideo, classes: Classes, contract: ModelContract
 ) -> SampledVideo:
+    """Let calibration have a part of every bout; a video without bouts stays as it is."""
     ranges = halves_of_stretches(classes, clip_frames=contract.clip_frames)
-    return dataclasses.replace(video, calibration=ranges) if ranges else video
+    long_enough = [stop - start for start, stop in ranges if stop - start >= contract.clip_frames]
+    return dataclasses.replace(video, calibration=ranges) if long_enough else video

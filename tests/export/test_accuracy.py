@@ -66,7 +66,7 @@ def test_a_class_that_is_lost_among_many_is_refused() -> None:
     accuracy = compared(100, {3: 15})
     assert accuracy.lost < 0.02
     enough, said = accuracy.judge()
-    assert not enough
+    assert enough is False
     assert "class 3 loses most: recall 85.0%, FP32 100.0%, +15.0 points on 100 windows" in said
     assert "at most 10 points of recall beyond chance" in said
 
@@ -75,7 +75,7 @@ def test_just_what_is_allowed_is_allowed() -> None:
     assert compared(100, {3: 10}).judge()[0]
     # 2 points of balanced accuracy of 8 classes, and no class more than 10 points.
     assert compared(100, {2: 8, 3: 8}).judge()[0]
-    assert not compared(100, {2: 8, 3: 9}).judge()[0]
+    assert compared(100, {2: 8, 3: 9}).judge()[0] is False
 
 
 def test_few_windows_of_a_class_are_not_judged_alone() -> None:
@@ -89,7 +89,7 @@ def test_few_windows_of_a_class_are_not_judged_alone() -> None:
     all_lost = accuracy_of(annotated, candidate, annotated, labels=LABELS)
     assert all_lost is not None
     assert not any(one.loses_too_much for one in all_lost.recalls)
-    assert not all_lost.judge()[0]  # balanced accuracy decides
+    assert all_lost.judge()[0] is False  # balanced accuracy decides
 
 
 def test_a_loss_that_chance_explains_is_no_loss_of_a_class() -> None:
@@ -116,6 +116,28 @@ def test_windows_of_one_piece_count_as_one_observation() -> None:
     assert alone.recalls[0].noise is None
     assert not alone.recalls[0].loses_too_much
     assert "(one piece of video)" in alone.judge()[1]
+
+
+def test_a_loss_of_all_that_chance_explains_is_left_open() -> None:
+    # Half of one class of eight: 6.25 points, on windows of their own and in two pieces.
+    assert compared(64, {0: 32}).judge()[0] is False
+    turned_over = compared(64, {0: 32}, each_piece=32)
+    assert turned_over.lost == pytest.approx(0.0625)
+    assert turned_over.noise is not None
+    assert turned_over.noise > turned_over.lost
+    enough, said = turned_over.judge()
+    assert enough is None
+    assert "+6.25 points lost (chance ±" in said
+    # All pieces of the class lose: that is no chance.
+    assert compared(64, {0: 64}, each_piece=32).judge()[0] is False
+
+
+def test_noise_of_all_is_that_of_the_classes_where_no_piece_shows_two() -> None:
+    accuracy = compared(50, {1: 4, 5: 20})
+    of_classes = np.array([one.noise for one in accuracy.recalls], float)
+    pieces = 8 * 50
+    expected = np.sqrt((of_classes**2 * 49 / 50).sum()) / 8 * np.sqrt(pieces / (pieces - 1))
+    assert accuracy.noise == pytest.approx(expected)
 
 
 @given(st.integers(2, 60), st.data())
@@ -146,13 +168,12 @@ def test_the_record_and_the_table_name_the_worst_class() -> None:
     judged = judge_answers(
         reference, candidate, model="m_int8", engine="openvino", contract=CONTRACT,
         executed={"executed_by": "OpenVINO"}, evidence={}, annotated=annotated,
-        pieces=np.zeros(len(annotated), np.int64),
     )  # fmt: skip
     assert judged.verdict is Verdict.FAILED
     record = json.loads(json.dumps(judged.document(), allow_nan=False))["figures"]["accuracy"]
     assert record["worst_class"]["label"] == CONTRACT.labels[0]
     assert record["worst_class"]["candidate"] == pytest.approx(0.6)
-    assert record["worst_class"]["noise"] is None
+    assert record["worst_class"]["noise"] == pytest.approx(2 * np.sqrt(0.24 / 29))
     assert record["recalls"][0]["label"] == CONTRACT.labels[0]
     lines = table(judged)
     (worst,) = [line for line in lines if "worst class's recall" in line]

@@ -104,9 +104,9 @@ def test_windows_that_fp32_does_not_decide_do_not_count() -> None:
 
 def test_annotations_decide_where_there_are_any() -> None:
     """A rare class counts as much as a common one."""
-    annotated = np.array([0] * 90 + [1] * 10)
-    reference = windows([0] * 90 + [1] * 10)
-    candidate = windows([0] * 90 + [1] * 9 + [0])
+    annotated = np.array([0] * 900 + [1] * 100)
+    reference = windows([0] * 900 + [1] * 100)
+    candidate = windows([0] * 900 + [1] * 90 + [0] * 10)
     found = compare_answers(reference, candidate, labels=LABELS, annotated=annotated)
     assert found.accuracy is not None
     assert (found.accuracy.reference, found.accuracy.candidate) == (1.0, 0.95)
@@ -114,6 +114,14 @@ def test_annotations_decide_where_there_are_any() -> None:
     verdict, said = judge(found)
     assert verdict is Verdict.FAILED
     assert "+5.00 points lost" in said
+    every_tenth = slice(0, None, 10)
+    few = compare_answers(
+        reference[every_tenth], candidate[every_tenth], labels=LABELS,
+        annotated=annotated[every_tenth],
+    )  # fmt: skip
+    assert few.accuracy is not None
+    assert few.accuracy.lost == pytest.approx(0.05)
+    assert judge(few)[0] is Verdict.INSUFFICIENT  # one window
 
 
 def test_a_gain_of_accuracy_passes_and_unlabelled_windows_do_not_count() -> None:
