@@ -1,7 +1,7 @@
 """What computes features: a model exported for that alone, or one that a server has.
 
 A head is trained on the features of one network and takes the place of that network's last layer.
-So whatever serves them must be the published network at the profile's geometry; its labels do not
+So whatever serves them must be the profile's network at the profile's geometry; its labels do not
 matter, and neither does its precision.
 """
 
@@ -55,6 +55,7 @@ class EmbeddedSource:
     Attributes:
         profile: name or TOML file of the geometry.
         contract: the profile's.
+        weights_sha256: of the profile's weights.
         precision: what the network is computed in.
         stride: frames from one window to the next.
         videos: that INT8 is calibrated on.
@@ -65,6 +66,7 @@ class EmbeddedSource:
 
     profile: str
     contract: ModelContract
+    weights_sha256: str
     precision: Precision
     stride: int
     videos: tuple[Path, ...]
@@ -78,6 +80,7 @@ class EmbeddedSource:
         known = {
             "geometry": geometry_of(self.contract),
             "label_frame": self.contract.label_frame,
+            "weights": self.weights_sha256,
             "stride": self.stride,
             "precision": self.precision,
             "version": version("i3d-triton"),
@@ -145,8 +148,9 @@ class ServedSource:
     @property
     def key(self) -> str:
         """Name of the folder in which these features are kept."""
-        known = {"server": self.access.server, "model": self.model}
-        return f"served-{_digest({**known, 'geometry': geometry_of(self.contract)})}"
+        # Not by the server's address: the same model may move, and another one of this name is
+        # found out by its build.
+        return f"served-{_digest({'model': self.model, 'geometry': geometry_of(self.contract)})}"
 
     @contextlib.contextmanager
     def serving(self, _folder: Path, *, anew: bool) -> Iterator[FeatureServer]:  # noqa: ARG002

@@ -29,7 +29,6 @@ from i3d_client.printable import printable
 from i3d_client.results import check_tables, read_run
 from i3d_client.scores_file import SCORES_FILE
 from i3d_client.windows import WindowGrid
-from i3d_export.published import PICKLE_SHA256
 from i3d_export.stage_cache import sha256_of
 from i3d_fit.errors import FitError
 from i3d_fit.feature_progress import FeatureProgress
@@ -194,7 +193,7 @@ def _classify(
                 f"{printable(outcome.given.files[0].name)}: {outcome.problems[0]}"
                 for outcome in failed[:3]
             )
-            + ". Leave them out, or compute all features anew with --overwrite"
+            + ". Leave them out, or compute all features anew with --features-anew"
         )
     for outcome in outcomes:
         for problem in outcome.problems:
@@ -237,7 +236,7 @@ def _one_model(runs: Sequence[Mapping[str, Any]], folder: Path) -> ModelContract
     if len(models) > 1:
         raise FitError(
             f"{printable(folder)}: holds features of {len(models)} different models, since the "
-            "served model was changed. Compute all of them anew with --overwrite"
+            "served model was changed. Compute all of them anew with --features-anew"
         )
     return ModelContract.from_json(json.dumps(runs[0]["model"]["contract"]))
 
@@ -252,7 +251,7 @@ def _open(
     except (OSError, ValueError, KeyError) as error:
         raise FitError(
             f"{printable(place / SCORES_FILE)}: cannot be used: {error}. Compute the features anew "
-            "with --overwrite"
+            "with --features-anew"
         ) from error
     grid = WindowGrid(len(times_us) - 1, contract.clip_frames, contract.stride)
     return VideoFeatures(
@@ -268,13 +267,18 @@ def _open(
     )
 
 
-def checkpoint_doubt(run: FeatureRun) -> str | None:
-    """Say so if features may be of other weights than the published ones, which are exported."""
+def weights_doubt(run: FeatureRun, *, weights_sha256: str) -> str | None:
+    """Say so if features may be of other weights than those that are exported.
+
+    Args:
+        run: the features.
+        weights_sha256: of the profile's weights.
+    """
     found = (run.model.get("build") or {}).get("checkpoint_sha256")
-    if found == PICKLE_SHA256:
+    if found == weights_sha256:
         return None
-    has = "does not say which weights it has" if found is None else "has weights of its own"
+    has = "does not say which weights it has" if found is None else "has other weights"
     return (
         f"the model that computed the features, {run.model['name']}, {has}: a head fits the "
-        "network alone that its features come from, and what is exported has the published weights"
+        "network alone that its features come from, and what is exported has the profile's weights"
     )

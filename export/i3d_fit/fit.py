@@ -18,12 +18,12 @@ from i3d_client.durable import write_errors
 from i3d_client.inputs import Input, collect
 from i3d_export.errors import GateError
 from i3d_export.head import save_head
-from i3d_export.profiles import load_profile
+from i3d_export.profiles import Profile, load_profile
 from i3d_export.stage_cache import StageResult, cache_folder, sha256_of
 from i3d_fit.checks import Doubt, check_annotations, check_unmatched
 from i3d_fit.errors import FitError
 from i3d_fit.feature_source import EmbeddedSource, FeatureSource, ServedSource
-from i3d_fit.features import FeatureRun, checkpoint_doubt, compute_features
+from i3d_fit.features import FeatureRun, compute_features, weights_doubt
 from i3d_fit.fit_annotations import AnnotatedVideos, annotations_of, frames_of
 from i3d_fit.fit_document import describe_fit, describe_models
 from i3d_fit.fit_files import (
@@ -37,7 +37,13 @@ from i3d_fit.fit_files import (
     write_windows,
 )
 from i3d_fit.fit_options import FitOptions
-from i3d_fit.fit_profile import check_replaceable, profile_text, write_profile
+from i3d_fit.fit_profile import (
+    check_replaceable,
+    profile_text,
+    weights_sha256,
+    write_profile,
+)
+from i3d_fit.groups import groups_of
 from i3d_fit.labels import choose_labels
 from i3d_fit.report import REPORT_FILE, write_report
 from i3d_fit.suggestion_files import (
@@ -46,7 +52,7 @@ from i3d_fit.suggestion_files import (
     write_suggestions_project,
     write_suggestions_table,
 )
-from i3d_fit.training import Classes, Trained, train
+from i3d_fit.training import Classes, Groups, Trained, train
 
 if TYPE_CHECKING:
     from i3d_client.contract import ModelContract
@@ -91,7 +97,7 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         I3dError: something cannot be used; the message says what.
     """
     check_replaceable(options.files.profile, overwrite=options.overwrite)
-    contract = load_profile(options.profile).contract
+    profile = load_profile(options.profile)
     inputs = collect(options.videos, glob=None, concatenate=False, on_note=told.say)
     annotated = annotations_of(options.annotations, inputs, chosen=options.chosen)
     classes = Classes(
@@ -103,29 +109,39 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         ),
         names=options.names,
         background=options.background,
-        label_frame=contract.label_frame,
+        label_frame=profile.contract.label_frame,
     )
+    recordings = list(annotated.of_recording)
+    names, by = groups_of(recordings, metadata=options.metadata, by=options.group_by)
+    groups = Groups(of_recording=dict(zip(recordings, names, strict=True)), by=by)
+    contract = dataclasses.replace(
+        profile.contract,
+        profile=options.files.name,
+        labels=classes.labels,
+        stride=options.served_stride or profile.contract.stride,
+    )
+    with write_errors(options.files.folder):
+        options.files.folder.mkdir(parents=True, exist_ok=True)
     doubts = _first_doubts(annotated, inputs)
     for one in doubts:
         told.doubt(_said(one))
     cache = options.cache or cache_folder()
     features = compute_features(
         inputs,
-        source=_source(options, contract, annotated, inputs, cache=cache, told=told),
+        source=_source(options, profile, annotated, inputs, cache=cache, told=told),
         cache=cache,
         workers=options.workers,
         anew=options.anew,
         say=told.say,
     )
-    other_weights = checkpoint_doubt(features)
+    other_weights = weights_doubt(features, weights_sha256=weights_sha256(profile))
     if other_weights is not None:
         told.doubt(other_weights)
     trained = train(
         features.videos,
         annotated.of_recording,
         classes=classes,
-        metadata=options.metadata,
-        group_by=options.group_by,
+        groups=groups,
         num_suggestions=NUM_SUGGESTIONS,
         say=told.say,
     )
@@ -134,6 +150,7 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
     document = _write(
         options,
         contract=contract,
+        checkpoint=profile.checkpoint,
         classes=classes,
         features=features,
         trained=trained,
@@ -164,13 +181,14 @@ def _said(doubt: Doubt) -> str:
 
 def _source(
     options: FitOptions,
-    contract: ModelContract,
+    profile: Profile,
     annotated: AnnotatedVideos,
     inputs: Sequence[Input],
     *,
     cache: Path,
     told: Told,
 ) -> FeatureSource:
+    contract = profile.contract
     if options.access is not None:
         return ServedSource(access=options.access, model=options.model, contract=contract)
     if not 1 <= options.stride <= contract.clip_frames:
@@ -181,6 +199,7 @@ def _source(
     return EmbeddedSource(
         profile=options.profile,
         contract=contract,
+        weights_sha256=weights_sha256(profile),
         precision=options.features_precision,
         stride=options.stride,
         videos=tuple(
@@ -196,6 +215,7 @@ def _write(
     options: FitOptions,
     *,
     contract: ModelContract,
+    checkpoint: Path | None,
     classes: Classes,
     features: FeatureRun,
     trained: Trained,
@@ -203,17 +223,12 @@ def _write(
 ) -> dict[str, Any]:
     """Write head, profile, tables and report; return the document."""
     files = options.files
-    with write_errors(files.folder):
-        files.folder.mkdir(parents=True, exist_ok=True)
     save_head(trained.head, files.head)
-    served = dataclasses.replace(
-        contract,
-        profile=files.name,
-        labels=classes.labels,
-        stride=options.served_stride or contract.stride,
-    )
     note = f"Behaviours of one's own, made by i3d fit from {len(features.videos)} videos."
-    write_profile(files.profile, profile_text(served, head=files.head, note=note))
+    text = profile_text(
+        contract, path=files.profile, head=files.head, checkpoint=checkpoint, note=note
+    )
+    write_profile(files.profile, text)
     write_windows(files.folder / WINDOWS_FILE, trained, features.videos)
     write_annotations(files.folder / ANNOTATIONS_FILE, trained, features.videos)
     write_suggestions_table(files.folder / SUGGESTIONS_FILE, trained.suggestions)

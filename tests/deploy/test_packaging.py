@@ -30,13 +30,21 @@ def test_the_wheel_has_exactly_the_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     top = {name.split("/")[0] for name in names}
-    packages = {"i3d_client", "i3d_ethogram", "i3d_export", "i3d_server", "i3d_bench"}
+    packages = {
+        "i3d_client",
+        "i3d_ethogram",
+        "i3d_export",
+        "i3d_fit",
+        "i3d_server",
+        "i3d_bench",
+    }
     assert {name for name in top if not name.endswith(".dist-info")} == packages
     for package in packages:
         assert f"{package}/py.typed" in names
     assert "i3d_export/profiles/kinetics400.toml" in names
     assert "i3d_server/openvino_cpu/model.py" in names
     assert "i3d_ethogram/page/templates/report.html.j2" in names
+    assert "i3d_fit/templates/fit_report.html.j2" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
@@ -45,13 +53,19 @@ def test_the_client_works_with_the_base_dependencies_alone(wheel: Path, tmp_path
     python, i3d = tmp_path / "venv/bin/python", tmp_path / "venv/bin/i3d"
     run(python, "-m", "pip", "install", "--quiet", wheel)
     help_text = run(i3d, "--help").stdout
-    for command in ("classify", "models", "export", "serve"):
+    for command in ("classify", "models", "export", "fit", "suggest", "serve"):
         assert command in help_text
         assert run(i3d, command, "--help").stdout.startswith("Usage: ")
     installed = run(python, "-m", "pip", "list").stdout.lower()
     for heavy in ("tensorflow", "openvino", "onnx", "pytriton"):
         assert heavy not in installed
-    for command, extra in ((["export", "kinetics400"], "export"), (["serve"], "server")):
+    (tmp_path / "labels.csv").touch()
+    fit = ["fit", "--videos", "a.mp4", "--annotations", "labels.csv", "--out", "mine"]
+    for command, extra in (
+        (["export", "kinetics400"], "export"),
+        (["serve"], "server"),
+        (fit, "export,fit,server"),
+    ):
         done = subprocess.run(
             [i3d, *command], capture_output=True, text=True, check=False, cwd=tmp_path
         )
