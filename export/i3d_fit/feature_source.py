@@ -198,7 +198,7 @@ def geometry_of(contract: ModelContract) -> dict[str, Any]:
 
 def _known_model(folder: Path) -> str | None:
     try:
-        model = json.loads((folder / _MODEL_FILE).read_text())["model"]
+        model = str(json.loads((folder / _MODEL_FILE).read_text())["model"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return model if (folder / _REPOSITORY / model / "config.pbtxt").is_file() else None

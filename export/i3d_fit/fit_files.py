@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -104,10 +105,21 @@ def shortest_paths(paths: Sequence[Path]) -> list[str]:
 
 
 def write_fit(path: Path, document: Mapping[str, Any]) -> None:
-    """Write ``fit.json``.
+    """Write ``fit.json``; a number that is not finite, which JSON does not have, is null.
 
     Raises:
         OutputError: it cannot be written.
     """
     with complete_file(path) as file:
-        file.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
+        file.write(text + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from i3d_client.durable import complete_file
 from i3d_client.errors import MissingExtraError
-from i3d_client.printable import printable
 from i3d_ethogram.colours import colours_of
 from i3d_fit.report_pictures import confusion_png, learning_curve_png
 from i3d_fit.report_sections import (
@@ -90,7 +89,6 @@ def report_html(
         options=json.dumps(document["options"], indent=1, ensure_ascii=False),
         style=_whole(style),
         style_hash=_hash(style),
-        printable=printable,
     )
     return page
 
