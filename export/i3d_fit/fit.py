@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from i3d_client.contract import ModelContract
     from i3d_export.export import ExportedModel
     from i3d_export.gate import Judged
+    from i3d_fit.fine_tuned import FineTuned
 
 NUM_SUGGESTIONS = 20
 
@@ -70,6 +71,7 @@ class Told:
         say: what happens.
         doubt: what the user should know.
         fitted: called once the head is written, with the document, before models are exported.
+        tuned: what fine-tuning found.
         stage: each stage of an export.
         judged: each precision beside FP32.
     """
@@ -77,6 +79,7 @@ class Told:
     say: Callable[[str], None] = lambda _text: None
     doubt: Callable[[str], None] = lambda _text: None
     fitted: Callable[[Trained, dict[str, Any]], None] = lambda _trained, _document: None
+    tuned: Callable[[FineTuned], None] = lambda _found: None
     stage: Callable[[StageResult], None] = lambda _stage: None
     judged: Callable[[Judged], None] = lambda _judged: None
 
@@ -157,6 +160,17 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         doubts=(*doubts, *trained.doubts),
     )
     told.fitted(trained, document)
+    if options.fine_tune is not None:
+        document = _fine_tune(
+            options,
+            document,
+            features,
+            trained,
+            blocks=options.fine_tune,
+            contract=contract,
+            cache=cache,
+            told=told,
+        )
     if not options.export:
         return document
     return _export(options, document, features, trained, cache=cache, told=told)
@@ -267,6 +281,36 @@ def _suggested_videos(features: FeatureRun) -> dict[str, SuggestedVideo]:
         )
         for video in features.videos
     }
+
+
+def _fine_tune(
+    options: FitOptions,
+    document: dict[str, Any],
+    features: FeatureRun,
+    trained: Trained,
+    *,
+    blocks: int,
+    contract: ModelContract,
+    cache: Path,
+    told: Told,
+) -> dict[str, Any]:
+    """Train blocks of the network too; write what became of that."""
+    from i3d_fit.fit_fine_tuning import fine_tune_fit
+
+    found = fine_tune_fit(
+        options,
+        blocks=blocks,
+        contract=contract,
+        features=features,
+        trained=trained,
+        cache=cache,
+        say=told.say,
+        tuned=told.tuned,
+    )
+    times = {**document["times_s"], "fine_tuning": found.pop("seconds")}
+    document = {**document, "fine_tuning": found, "times_s": times}
+    _write_both(options, document, trained)
+    return document
 
 
 def _export(

@@ -132,6 +132,13 @@ _NEEDED = ("jinja2", "matplotlib", "scipy", "sklearn")
     help="What whoever runs a lab server handed over.",
 )
 @click.option("--model", help="Of --server: whose features.  [default: the only one there is]")
+@click.option(
+    "--fine-tune",
+    metavar="BLOCKS",
+    type=click.IntRange(1, 9),
+    help="Train the last BLOCKS Inception blocks of the network too (1 to 9), for who has a GPU.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="Of --fine-tune.  [default: 10]")
 @click.option("--no-export", is_flag=True, help="Fit and report, and export no model.")
 @click.option("--force", is_flag=True, help="Place a precision that the gate refuses.")
 @click.option(
@@ -164,6 +171,8 @@ def fit(
     server: str | None,
     credentials: Path | None,
     model: str | None,
+    fine_tune: int | None,
+    epochs: int | None,
     no_export: bool,
     force: bool,
     workers: int | None,
@@ -177,15 +186,17 @@ def fit(
     NAME/report.html says how good it is and what to annotate next. Features are kept: a second fit
     takes seconds, until models are exported.
     """
-    _require(export=not no_export, embedded=not (server or credentials))
+    _require(export=not no_export or fine_tune is not None, embedded=not (server or credentials))
     if model and not (server or credentials):
         raise click.UsageError("--model: is one of a server; name that with --server")
+    if epochs and fine_tune is None:
+        raise click.UsageError("--epochs: are those of --fine-tune")
     from i3d_client.access import find_access
     from i3d_ethogram.annotations.annotation_boris import Chosen
     from i3d_export.cli import print_judged
     from i3d_fit.fit import Told
     from i3d_fit.fit import fit as run_fit
-    from i3d_fit.fit_options import FitOptions, fit_files, read_labels
+    from i3d_fit.fit_options import DEFAULT_EPOCHS, FitOptions, fit_files, read_labels
     from i3d_fit.fit_view import FitView
 
     view = FitView()
@@ -210,6 +221,8 @@ def fit(
         if server or credentials
         else None,
         model=model,
+        fine_tune=fine_tune,
+        epochs=epochs or DEFAULT_EPOCHS,
         export=not no_export,
         force=force,
         workers=workers or usable_cores(),
@@ -220,6 +233,7 @@ def fit(
         say=view.say,
         doubt=view.doubt,
         fitted=view.fitted,
+        tuned=view.tuned,
         stage=view.stage,
         judged=print_judged,
     )

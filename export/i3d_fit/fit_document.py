@@ -99,6 +99,7 @@ def describe_fit(
             "features": round(features.seconds, 3),
             "training": round(trained.seconds, 3),
         },
+        "fine_tuning": None,
         "models": [],
         "refused": None,
         "packages": {name: version(name) for name in _PACKAGES},
@@ -162,6 +163,8 @@ def _options(options: FitOptions) -> dict[str, Any]:
         "engines": list(options.engines),
         "served_stride": options.served_stride,
         "repository": printable(_absolute(options.repository)),
+        "fine_tune": options.fine_tune,
+        "epochs": options.epochs,
         "export": options.export,
         "force": options.force,
     }

@@ -16,6 +16,7 @@ from i3d_export.quantisation import Engine
 from i3d_fit.groups import GroupBy
 
 DEFAULT_STRIDE = 8
+DEFAULT_EPOCHS = 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -27,12 +28,14 @@ class FitFiles:
         name: of the profile, and of its models before their precision.
         profile: ``NAME.toml``.
         head: ``NAME.head.npz``, beside it.
+        network: ``NAME.keras``, beside it, if blocks of the network are trained.
         folder: ``NAME/``, beside it, of all that explains them.
     """
 
     name: str
     profile: Path
     head: Path
+    network: Path
     folder: Path
 
 
@@ -59,6 +62,9 @@ class FitOptions:
         repository: Triton's, for the models.
         access: a server whose model computes the features; None starts one on this machine.
         model: that model's name; None is the only one there is.
+        fine_tune: how many blocks of the network are trained too, from the end; None for the last
+            layer alone.
+        epochs: of that.
         export: whether models are exported.
         force: place a precision that the gate refuses.
         workers: processes that decode.
@@ -85,6 +91,8 @@ class FitOptions:
     repository: Path = Path("model_repository")
     access: Access | None = None
     model: str | None = None
+    fine_tune: int | None = None
+    epochs: int = DEFAULT_EPOCHS
     export: bool = True
     force: bool = False
     workers: int = 1
@@ -109,6 +117,7 @@ def fit_files(out: Path) -> FitFiles:
         name=name,
         profile=out.with_name(f"{name}.toml"),
         head=out.with_name(f"{name}.head.npz"),
+        network=out.with_name(f"{name}.keras"),
         folder=out.with_name(name),
     )
 

