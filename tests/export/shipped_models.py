@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from i3d_export.evidence import EVIDENCE_WINDOWS
 from i3d_export.export import ExportedModel, export_models
-from i3d_export.lower_precision import EVIDENCE_WINDOWS
 from i3d_export.precision import Precision
 
 
