@@ -1,7 +1,7 @@
 """Fine-tuning with the real network, at the smallest geometry that it takes.
 
-Of the last block's 1,024 channels all but six are switched off at the start, so that a last layer
-alone has too little to go by, and training the block has something to win.
+Of the last block's channels a few alone are not switched off at the start, so that a last layer has
+too little to go by, and training the block has something to win.
 """
 
 import dataclasses
@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from tests.conftest import write_video
+from tests.fit.dim_network import LAST, dim_network
 
-from i3d_export.architecture import LOGITS, units, variable_shapes
+from i3d_export.architecture import LOGITS, variable_shapes
 from i3d_export.checkpoint import read_checkpoint
 from i3d_export.head import TrainedHead, in_place_of_the_last
 from i3d_export.keras_file import save_keras
@@ -35,7 +36,6 @@ CONTRACT = dataclasses.replace(
 )
 VIDEOS, FRAMES, BOUT, STRIDE = 4, 288, 32, 16
 STRENGTH = 0.01
-LAST = "Mixed_5c/"
 
 
 def test_training_the_last_block_is_better_than_a_last_layer_alone(task, tuned):
@@ -260,29 +260,6 @@ def stripes(video):
         return np.repeat(grey[..., np.newaxis], 3, axis=-1)
 
     return draw
-
-
-def dim_network():
-    """Return random variables; in the last block six channels alone are not switched off."""
-    random = np.random.default_rng(5)
-    variables = {}
-    for name, shape in variable_shapes(2).items():
-        fan_in = int(np.prod(shape[:-1]))
-        values = {
-            "w": lambda shape=shape, fan=fan_in: random.normal(0, np.sqrt(2 / fan), shape),
-            "moving_variance": lambda shape=shape: np.ones(shape),
-        }.get(name.rpartition("/")[2], lambda shape=shape: np.zeros(shape))
-        variables[name] = values().astype(np.float32)
-    switched_off = np.float32(-100)
-    for unit in units():
-        if unit.name in {f"{LAST}Branch_{n}/{u}" for n, u in LAST_UNITS.items()}:
-            beta = np.full(unit.outputs, switched_off, np.float32)
-            beta[: 3 if "Branch_0" in unit.name else 1] = 0
-            variables[f"{unit.name}/batch_norm/beta"] = beta
-    return variables
-
-
-LAST_UNITS = {0: "Conv3d_0a_1x1", 1: "Conv3d_0b_3x3", 2: "Conv3d_0b_3x3", 3: "Conv3d_0b_1x1"}
 
 
 def network_of(variables):
