@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from i3d_client.durable import write_errors
 from i3d_client.inputs import Input, collect
+from i3d_client.temporal_head import save_temporal_head
 from i3d_export.errors import GateError
 from i3d_export.head import save_head
 from i3d_export.profiles import Profile, load_profile
@@ -52,7 +53,8 @@ from i3d_fit.suggestion_files import (
     write_suggestions_project,
     write_suggestions_table,
 )
-from i3d_fit.training import Classes, Groups, Trained, train
+from i3d_fit.temporal import Temporal, fit_temporal
+from i3d_fit.training import SEED, Classes, Groups, Trained, train
 
 if TYPE_CHECKING:
     from i3d_client.contract import ModelContract
@@ -71,6 +73,7 @@ class Told:
         say: what happens.
         doubt: what the user should know.
         fitted: called once the head is written, with the document, before models are exported.
+        temporal: called with a temporal head, once it is written.
         tuned: what fine-tuning found.
         stage: each stage of an export.
         judged: each precision beside FP32.
@@ -79,6 +82,7 @@ class Told:
     say: Callable[[str], None] = lambda _text: None
     doubt: Callable[[str], None] = lambda _text: None
     fitted: Callable[[Trained, dict[str, Any]], None] = lambda _trained, _document: None
+    temporal: Callable[[Temporal], None] = lambda _found: None
     tuned: Callable[[FineTuned], None] = lambda _found: None
     stage: Callable[[StageResult], None] = lambda _stage: None
     judged: Callable[[Judged], None] = lambda _judged: None
@@ -160,6 +164,10 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         doubts=(*doubts, *trained.doubts),
     )
     told.fitted(trained, document)
+    if options.context is not None:
+        document = _add_context(
+            options, document, features, trained, context_frames=options.context, told=told
+        )
     if options.fine_tune is not None:
         document = _fine_tune(
             options,
@@ -281,6 +289,34 @@ def _suggested_videos(features: FeatureRun) -> dict[str, SuggestedVideo]:
         )
         for video in features.videos
     }
+
+
+def _add_context(
+    options: FitOptions,
+    document: dict[str, Any],
+    features: FeatureRun,
+    trained: Trained,
+    *,
+    context_frames: int,
+    told: Told,
+) -> dict[str, Any]:
+    """Train a head that sees windows among their neighbours, and write it."""
+    started = time.monotonic()
+    found = fit_temporal(
+        features.videos,
+        trained.material,
+        trained.cross_validation,
+        context_frames=context_frames,
+        unit="animal" if trained.grouped_by == "animal" else "video",
+        seed=SEED,
+    )
+    save_temporal_head(found.head, options.files.temporal_head)
+    temporal = {**found.document(), "sha256": sha256_of(options.files.temporal_head)}
+    times = {**document["times_s"], "temporal": round(time.monotonic() - started, 3)}
+    document = {**document, "temporal": temporal, "times_s": times}
+    _write_both(options, document, trained)
+    told.temporal(found)
+    return document
 
 
 def _fine_tune(

@@ -138,6 +138,13 @@ _NEEDED = ("jinja2", "matplotlib", "scipy", "sklearn")
     type=click.IntRange(1, 9),
     help="Train the last BLOCKS Inception blocks of the network too (1 to 9), for who has a GPU.",
 )
+@click.option(
+    "--context",
+    type=click.IntRange(1, 10_000),
+    metavar="FRAMES",
+    help="Also train a head that sees this many frames around a window, NAME.temporal.npz, for "
+    "i3d classify --temporal-head; 64 is the authors'.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Of --fine-tune.  [default: 10]")
 @click.option("--no-export", is_flag=True, help="Fit and report, and export no model.")
 @click.option("--force", is_flag=True, help="Place a precision that the gate refuses.")
@@ -172,6 +179,7 @@ def fit(
     credentials: Path | None,
     model: str | None,
     fine_tune: int | None,
+    context: int | None,
     epochs: int | None,
     no_export: bool,
     force: bool,
@@ -191,6 +199,10 @@ def fit(
         raise click.UsageError("--model: is one of a server; name that with --server")
     if epochs and fine_tune is None:
         raise click.UsageError("--epochs: are those of --fine-tune")
+    if context and fine_tune is not None:
+        raise click.UsageError(
+            "--context: its head is for the published network's features; leave --fine-tune out"
+        )
     from i3d_client.access import find_access
     from i3d_ethogram.annotations.annotation_boris import Chosen
     from i3d_export.cli import print_judged
@@ -222,6 +234,7 @@ def fit(
         else None,
         model=model,
         fine_tune=fine_tune,
+        context=context,
         epochs=epochs or DEFAULT_EPOCHS,
         export=not no_export,
         force=force,
@@ -233,6 +246,7 @@ def fit(
         say=view.say,
         doubt=view.doubt,
         fitted=view.fitted,
+        temporal=view.temporal,
         tuned=view.tuned,
         stage=view.stage,
         judged=print_judged,

@@ -29,12 +29,14 @@ class FitFiles:
         profile: ``NAME.toml``.
         head: ``NAME.head.npz``, beside it.
         network: ``NAME.keras``, beside it, if blocks of the network are trained.
+        temporal_head: ``NAME.temporal.npz``, beside it, if one is wanted.
         folder: ``NAME/``, beside it, of all that explains them.
     """
 
     name: str
     profile: Path
     head: Path
+    temporal_head: Path
     network: Path
     folder: Path
 
@@ -62,6 +64,7 @@ class FitOptions:
         repository: Triton's, for the models.
         access: a server whose model computes the features; None starts one on this machine.
         model: that model's name; None is the only one there is.
+        context: frames that a temporal head sees around a window; None for no such head.
         fine_tune: how many blocks of the network are trained too, from the end; None for the last
             layer alone.
         epochs: of that.
@@ -91,6 +94,7 @@ class FitOptions:
     repository: Path = Path("model_repository")
     access: Access | None = None
     model: str | None = None
+    context: int | None = None
     fine_tune: int | None = None
     epochs: int = DEFAULT_EPOCHS
     export: bool = True
@@ -117,6 +121,7 @@ def fit_files(out: Path) -> FitFiles:
         name=name,
         profile=out.with_name(f"{name}.toml"),
         head=out.with_name(f"{name}.head.npz"),
+        temporal_head=out.with_name(f"{name}.temporal.npz"),
         network=out.with_name(f"{name}.keras"),
         folder=out.with_name(name),
     )

@@ -19,6 +19,7 @@ from i3d_fit.training import Trained
 if TYPE_CHECKING:
     from i3d_fit.fine_tuned import FineTuned
     from i3d_fit.measures import Measures
+    from i3d_fit.temporal import Temporal
 
 _CONFUSIONS = 5
 _LEAST_CONFUSED = 0.05
@@ -65,6 +66,14 @@ class FitView:
         for doubt in document["cross_validation"]["doubts"]:
             self.doubt(doubt)
 
+    def temporal(self, found: Temporal) -> None:
+        """Print how good the head is that sees windows among their neighbours."""
+        self._answers.print()
+        self._answers.print(
+            f"with {found.head.context_frames} frames around a window: {headline(found.measures)}",
+            markup=False,
+        )
+
     def tuned(self, found: FineTuned) -> None:
         """Print what fine-tuning found."""
         self._answers.print()
@@ -78,6 +87,8 @@ class FitView:
         for model in document["models"]:
             self._answers.print(f"{model['name']} is in {model['folder']}", markup=False)
         self._answers.print(f"→ {printable(files.profile)}", markup=False)
+        if document["temporal"] is not None:
+            self._answers.print(f"→ {printable(files.temporal_head)}", markup=False)
         self._answers.print(f"→ {printable(files.folder / REPORT_FILE)}", markup=False)
         if document["suggestions"]:
             self._answers.print(
@@ -122,8 +133,11 @@ def next_command(options: FitOptions, document: dict[str, Any]) -> str:
         "" if str(given) == "model_repository" else f" --repository {shlex.quote(str(given))}"
     )
     if document["models"]:
+        head = ""
+        if document["temporal"] is not None:
+            head = f" --temporal-head {shlex.quote(str(options.files.temporal_head))}"
         model = document["models"][-1]["name"]
-        return f"i3d classify VIDEO… --embedded --model {model} --out results{repository}"
+        return f"i3d classify VIDEO… --embedded --model {model}{head} --out results{repository}"
     annotations = shlex.quote(str(options.files.folder / ANNOTATIONS_FILE))
     profile = shlex.quote(str(options.files.profile))
     precisions = " ".join(options.precisions)

@@ -60,17 +60,39 @@ def fit_path(material: Material, *, strengths: Sequence[float]) -> tuple[Trained
             f"{material.num_windows}: the annotated bouts are shorter than half a window "
             f"({material.clip_frames} frames); a profile with shorter windows may suit them"
         )
-    features = material.features[material.pure]
+    found = weights_path(
+        material.features[material.pure], codes, classes=len(material.labels), strengths=strengths
+    )
+    return tuple(
+        TrainedHead(weights=weights, bias=bias, labels=material.labels) for weights, bias in found
+    )
+
+
+def weights_path(
+    features: NDArray[np.float32],
+    codes: NDArray[np.int64],
+    *,
+    classes: int,
+    strengths: Sequence[float],
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return weights (size, classes) float32 and bias (classes,) float32 for each strength.
+
+    Args:
+        features: (n, size) float32, of at least one window.
+        codes: (n,) int64, 0 … classes − 1.
+        classes: K; those without a window get ``ABSENT_LOGIT``.
+        strengths: of the penalty, above 0.
+    """
+    present = np.unique(codes)
     if len(present) == 1:
         nothing = np.zeros((1, features.shape[1]))
-        head = _head(nothing, np.zeros(1), present=present, labels=material.labels)
-        return (head,) * len(strengths)
+        return [_of_all_classes(nothing, np.zeros(1), present, classes)] * len(strengths)
     mean, scale = _standardisation(features)
     standard = (features - mean) / scale
     model = LogisticRegression(
         class_weight="balanced", max_iter=_MOST_ITERATIONS, tol=_TOLERANCE, warm_start=True
     )
-    heads = {}
+    found = {}
     for strength in sorted(set(strengths), reverse=True):
         model.set_params(C=1 / (strength * len(codes)))
         with warnings.catch_warnings():
@@ -80,10 +102,8 @@ def fit_path(material: Material, *, strengths: Sequence[float]) -> tuple[Trained
             model.fit(standard, codes)
         weights, bias = _per_class(model.coef_, model.intercept_)
         weights = weights.astype(np.float64) / scale
-        heads[strength] = _head(
-            weights, bias - weights @ mean, present=present, labels=material.labels
-        )
-    return tuple(heads[strength] for strength in strengths)
+        found[strength] = _of_all_classes(weights, bias - weights @ mean, present, classes)
+    return [found[strength] for strength in strengths]
 
 
 def _standardisation(
@@ -108,16 +128,15 @@ def _per_class(
     return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
 
 
-def _head(
+def _of_all_classes(
     weights: NDArray[np.floating],
     bias: NDArray[np.floating],
-    *,
     present: NDArray[np.int64],
-    labels: tuple[str, ...],
-) -> TrainedHead:
-    """Return a head of all labels from weights (classes, 1024) of those that are present."""
-    all_weights = np.zeros((weights.shape[1], len(labels)), np.float32)
-    all_bias = np.full(len(labels), ABSENT_LOGIT, np.float32)
+    classes: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return those of all classes from weights (present, size) of those that are present."""
+    all_weights = np.zeros((weights.shape[1], classes), np.float32)
+    all_bias = np.full(classes, ABSENT_LOGIT, np.float32)
     all_weights[:, present] = weights.T
     all_bias[present] = bias
-    return TrainedHead(weights=all_weights, bias=all_bias, labels=labels)
+    return all_weights, all_bias
