@@ -36,11 +36,13 @@ from i3d_bench.machine import machine_facts
 from i3d_bench.own_material import (
     Split,
     first_part,
+    frames_of,
     frozen_cages,
     mistimed,
     rest_of,
     shifted,
     swapped,
+    write_natural,
     write_split,
 )
 from i3d_client.durable import complete_file
@@ -90,13 +92,13 @@ class Work:
         """
         given = ("--videos", *videos, "--annotations", annotations)
         where = ("--out", name, "--repository", self.repository)
-        seconds, said = self.run("fit", *given, *where, "--stride", str(STRIDE), *more)
+        seconds, said = self.run("fit", *given, *where, *more)
         document = json.loads((self.folder / name / "fit.json").read_text())
         return {"document": document, "seconds": seconds, "said": said}
 
     def served(self, model: str, videos: Sequence[Path], truth: Path) -> dict[str, Any]:
         """Classify videos with a model of the repository, and compare with what is true."""
-        out = self.folder / "results" / model
+        out = self.folder / "results" / f"{model}-{truth.stem}"
         source = ("--embedded", "--repository", self.repository, "--model", model)
         seconds, _ = self.run("classify", *videos, *source, "--out", out, "--no-report")
         return {"seconds": seconds, **accuracy_of(out, truth)}
@@ -121,6 +123,8 @@ def accuracy_of(results: Path, truth: Path) -> dict[str, Any]:
             one.recording: measures_of(one.agreement).balanced_accuracy for one in compared
         },
         "confusion": together.confusion.tolist(),
+        "true_us": together.annotated_us.tolist(),
+        "found_us": together.predicted_us.tolist(),
         "labels": list(together.labels),
     }
 
@@ -134,13 +138,12 @@ def cages(work: Work) -> dict[str, Any]:
         *("--precision", *PRECISIONS, "--served-stride", str(STRIDE)),
     )
     found = {
-        precision: work.served(f"cages_{precision}", split.tested, split.annotations)
+        precision: work.served(f"cages_{precision}", split.tested, split.truth)
         for precision in PRECISIONS
     }
-    frozen = frozen_cages(split, work.folder / "frozen")
+    videos, annotations_of_them = frozen_cages(split, work.folder / "frozen_cages")
     still = work.fit(
-        *("frozen", frozen.videos, frozen.annotations, "--metadata", frozen.animals),
-        *("--group-by", "animal", "--no-export", "--overwrite"),
+        *("frozen", videos, annotations_of_them, *by_animal, "--stride", "16", "--no-export")
     )
     return {
         "animals_fitted": len(split.fitted),
@@ -153,6 +156,23 @@ def cages(work: Work) -> dict[str, Any]:
         "single_frames": summary_of(still),
         "again": again(work, split),
         "wrong": wrong(work, split),
+        "natural": natural(work, split),
+    }
+
+
+def natural(work: Work, split: Split) -> dict[str, Any]:
+    """Measure how long each behaviour is found to last where shares are natural."""
+    video, truth = write_natural(work.folder / "natural", after=split)
+    found = work.served("cages_int8", [video], truth)
+    per_label = zip(found["labels"], found.pop("true_us"), found.pop("found_us"), strict=True)
+    return {
+        "frames": frames_of(video),
+        "balanced_accuracy": found["balanced_accuracy"],
+        "kappa": found["kappa"],
+        "seconds": found["seconds"],
+        "seconds_of_label": {
+            label: {"true_s": true / 1e6, "found_s": said / 1e6} for label, true, said in per_label
+        },
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,11 @@ import av
 
 from i3d_bench.cages import write_cages
 from i3d_bench.moving import COLUMNS, movement_of
+from i3d_client.video import open_video
 
 _FITTED_ANIMALS, _FITTED_FRAMES = 9, 6_000  # 30 minutes at 30 frames/s
 _TESTED_ANIMALS, _TESTED_FRAMES = 3, 2_000
+_NATURAL_FRAMES = 27_000
 _SEED = 1
 _CLIP_FRAMES = 16
 Row = tuple[str, float, float, str]
@@ -26,13 +28,15 @@ class Split:
     Attributes:
         fitted: videos to fit on.
         tested: videos of other animals.
-        annotations: of all of them, ``video,start_s,stop_s,label``.
-        animals: ``recording,animal`` of all of them.
+        annotations: of those to fit on, ``video,start_s,stop_s,label``.
+        truth: of the others.
+        animals: ``recording,animal`` of those to fit on.
     """
 
     fitted: tuple[Path, ...]
     tested: tuple[Path, ...]
     annotations: Path
+    truth: Path
     animals: Path
     frames_fitted: int = _FITTED_ANIMALS * _FITTED_FRAMES
     frames_tested: int = _TESTED_ANIMALS * _TESTED_FRAMES
@@ -55,28 +59,36 @@ def write_split(folder: Path) -> Split:
             ("tested", _TESTED_ANIMALS, 1 + _FITTED_ANIMALS, _TESTED_FRAMES),
         )
     ]
-    annotations = folder / "annotations.csv"
-    write_rows(annotations, [row for one in sets for row in read_rows(one.annotations)])
-    videos = [video for one in sets for video in one.videos]
     return Split(
         fitted=sets[0].videos,
         tested=sets[1].videos,
-        annotations=annotations,
-        animals=write_animals(folder / "animals.csv", videos),
+        annotations=sets[0].annotations,
+        truth=sets[1].annotations,
+        animals=sets[0].metadata,
     )
 
 
-def write_animals(path: Path, videos: Sequence[Path]) -> Path:
-    """Say that each video is of an animal of its own."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("recording", "animal"))
-        rows.writerows((video.name, video.stem) for video in videos)
-    return path
+def write_natural(folder: Path, *, after: Split) -> tuple[Path, Path]:
+    """Write a recording with natural shares, of an animal of its own, and its annotation."""
+    cages = write_cages(
+        folder,
+        animals=1,
+        first_animal=1 + len(after.fitted) + len(after.tested),
+        seed=_SEED,
+        schedule="natural",
+        frames_per_animal=_NATURAL_FRAMES,
+    )
+    truth = write_rows(folder / "natural.csv", read_rows(cages.annotations))
+    return cages.videos[0], truth
 
 
-def frozen_cages(split: Split, folder: Path) -> Split:
-    """Write the fitted cages again with every 16 frames replaced by the last of them.
+def frames_of(video: Path) -> int:
+    """Return how many frames a video has."""
+    return open_video(video).num_frames_expected
+
+
+def frozen_cages(split: Split, folder: Path) -> tuple[list[Path], Path]:
+    """Write the fitted cages again with every 16 frames replaced by the last; and annotations.
 
     So a window that begins where they do sees one picture. What is true of the picture is true of
     all 16.
@@ -95,13 +107,7 @@ def frozen_cages(split: Split, folder: Path) -> Split:
             if label is not None:
                 rows.append((video.name, first / fps, (first + _CLIP_FRAMES) / fps, label))
         videos.append(frozen)
-    write_rows(folder / "annotations.csv", rows)
-    return Split(
-        fitted=tuple(videos),
-        tested=(),
-        annotations=folder / "annotations.csv",
-        animals=write_animals(folder / "animals.csv", videos),
-    )
+    return videos, write_rows(folder / "annotations.csv", rows)
 
 
 def _freeze(video: Path, frozen: Path) -> tuple[float, int]:

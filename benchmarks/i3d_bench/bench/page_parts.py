@@ -12,6 +12,7 @@ from i3d_bench.bench.bench_tables import table_of
 from i3d_bench.bench.figure_style import drawing, png_bytes
 from i3d_bench.bench.figures import FIGURES, figure_png, source_of
 from i3d_bench.bench.shape_view import SHAPE_TITLE, draw_shape, shape_table
+from i3d_bench.own_tables import is_own_table, own_table
 from i3d_client.errors import ResultError
 
 SHAPE = "shape"
@@ -26,6 +27,8 @@ def part_table(path: Path, name: str) -> Table:
     """
     if name == SHAPE:
         return shape_table(json.loads(path.read_text()))
+    if is_own_table(name):
+        return own_table(json.loads(path.read_text()), name)
     return table_of(read_results(path), name)
 
 
