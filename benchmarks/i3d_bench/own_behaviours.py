@@ -90,7 +90,7 @@ class Work:
         Returns:
             The content of fit.json, ``seconds``, and all that the command ``said``.
         """
-        given = ("--videos", *videos, "--annotations", annotations)
+        given: tuple[str | Path, ...] = ("--videos", *videos, "--annotations", annotations)
         where = ("--out", name, "--repository", self.repository)
         seconds, said = self.run("fit", *given, *where, *more)
         document = json.loads((self.folder / name / "fit.json").read_text())

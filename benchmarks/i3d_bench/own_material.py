@@ -114,7 +114,7 @@ def _freeze(video: Path, frozen: Path) -> tuple[float, int]:
     """Write a video of the last picture of every whole 16; return its rate and its frames."""
     with av.open(str(video)) as source, av.open(str(frozen), "w") as target:
         stream = source.streams.video[0]
-        rate = stream.average_rate
+        rate = open_video(video).fps
         out = target.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "veryfast"})
         out.width, out.height, out.pix_fmt = stream.width, stream.height, "yuv420p"
         count = 0

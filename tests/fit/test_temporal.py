@@ -25,7 +25,7 @@ def _video(name: str, *, seed: int) -> tuple[VideoFeatures, np.ndarray]:
     random = np.random.default_rng(seed)
     codes = np.repeat(random.permutation(np.arange(_BOUTS) % 3), _BOUT).astype(np.int64)
     directions = np.random.default_rng(0).normal(0, 1, (3, FEATURE_SIZE))
-    noise = random.normal(0, 12, (len(codes), FEATURE_SIZE))
+    noise = random.normal(0, 18, (len(codes), FEATURE_SIZE))
     frames = _CLIP + _STRIDE * (len(codes) - 1)
     video = VideoFeatures(
         recording=name,
