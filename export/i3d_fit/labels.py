@@ -121,7 +121,7 @@ def _check_labels(labels: Sequence[str]) -> None:
     for label in labels:
         if not label.strip() or not label.isprintable():
             raise AnnotationsError(
-                f"label {printable(label)!r}: expected printable text that is not blank. Give "
+                f"label {label!r}: expected printable text that is not blank. Give "
                 "the behaviour another name"
             )
         if labels.count(label) > 1:
