@@ -114,6 +114,6 @@ def calibration_error(probabilities: NDArray[np.float64], codes: NDArray[np.int6
 def _targets(seen: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (n, K) float64: nearly 1 for a window's class, the rest over the classes seen."""
     rest = 1 / (len(codes) + 2)
-    targets = rest * seen / seen.sum(axis=1, keepdims=True)
+    targets: NDArray[np.float64] = rest * seen / seen.sum(axis=1, keepdims=True)
     targets[np.arange(len(codes)), codes] += 1 - rest
     return targets

@@ -50,7 +50,8 @@ class CrossValidation:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """Return (n,) int64: the class of each window by the head of its fold."""
-        return self.logits.argmax(axis=1)
+        found: NDArray[np.int64] = self.logits.argmax(axis=1)
+        return found
 
     @property
     def how(self) -> str:
@@ -96,9 +97,9 @@ def cross_validate(
     scores = np.zeros((len(STRENGTHS), divided.count))
     alone, unseen = _alone(material, unit), dict[str, str]()
     for fold in range(divided.count):
-        chosen = training_windows(material, divided, fold)
-        training, tested = material.select(chosen), divided.of_windows == fold
-        _check_training(training, unit)
+        chosen, tested = training_windows(material, divided, fold), divided.of_windows == fold
+        _check_training(chosen, material, unit)
+        training = material.select(chosen)
         unseen |= _unseen(training, fold, said=alone.keys() | unseen.keys())
         for place, head in enumerate(fit_path(training, strengths=STRENGTHS)):
             answers = head.logits(material.features[tested])
@@ -141,12 +142,12 @@ def _check_classes(material: Material) -> None:
         )
 
 
-def _check_training(training: Material, unit: str) -> None:
-    if not training.pure.any():
+def _check_training(chosen: NDArray[np.bool_], material: Material, unit: str) -> None:
+    if not chosen.any():
         raise FitError(
             f"expected windows to train on outside of every part that is tested, got none: one "
             f"{unit} has all of them. Annotate a second {unit} for more than half a window "
-            f"({training.clip_frames // 2} frames) at a time"
+            f"({material.clip_frames // 2} frames) at a time"
         )
 
 

@@ -31,7 +31,7 @@ class ScoredRecording:
     """
 
     name: str
-    probabilities: NDArray[np.floating]
+    probabilities: NDArray[np.floating[Any]]
     starts: NDArray[np.int64]
     annotated: NDArray[np.bool_]
     times_us: NDArray[np.int64]
@@ -162,7 +162,7 @@ def _grow(
 
 
 def _margins(
-    probabilities: NDArray[np.floating],
+    probabilities: NDArray[np.floating[Any]],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Return margins (n,) float64, NaN if not scored, and the first and second class (n,) int64."""
     rows = np.arange(len(probabilities))
