@@ -9,12 +9,13 @@ import pytest
 from tests.fit.fits import BOUT, FPS, FRAMES, LABELS, Lab, annotated, write_annotations
 
 from i3d_client.access import Access
-from i3d_client.errors import ContractError, InputError, OutputError
+from i3d_client.errors import ContractError, InputError, OutputError, ServerError
 from i3d_ethogram.annotations.annotations import read_annotations
 from i3d_export import annotations as export_annotations
 from i3d_export.head import load_head
 from i3d_export.profiles import load_profile
 from i3d_fit.errors import AnnotationsError, FitError, GroupsError
+from i3d_fit.fit import Told, fit
 from i3d_fit.fit_options import fit_files
 from i3d_fit.suggested_stretches import TO_ANNOTATE
 
@@ -41,7 +42,7 @@ def test_behaviours_of_videos_that_it_has_not_seen_are_told_apart(fitted) -> Non
     assert measures["windows"] == 3 * WINDOWS
     assert np.sum(measures["confusion"]) == 3 * WINDOWS
     assert document["chosen"]["groups"] == ["mouse1.mp4", "mouse2.mp4", "mouse3.mp4"]
-    assert "3 videos, each was left out in turn" in document["cross_validation"]["how"]
+    assert "3 videos, each left out in turn" in document["cross_validation"]["how"]
 
 
 def test_the_profile_carries_the_geometry_and_the_head(fitted) -> None:
@@ -132,18 +133,33 @@ def test_another_fit_needs_no_server(shared_lab: Lab) -> None:
     assert document["labels"] == ["moving", "still"]
     assert document["features"]["frames_now"] == 0
     assert document["windows"]["of_label"]["moving"]["measured"] > WINDOWS
-    assert heard.doubts == [heard.doubts[0]]
+    (doubt,) = heard.doubts
+    assert "tiny_fp32, does not say which weights it has" in doubt
 
 
-def test_weights_that_nothing_is_known_of_are_doubted(shared_lab: Lab) -> None:
-    _, heard = shared_lab.fit("weights")
-    assert "does not say which weights it has" in heard.doubts[0]
-
-
-def test_labels_are_in_the_order_that_is_given(shared_lab: Lab) -> None:
-    document, _ = shared_lab.fit("ordered", labels=("still", "flicker", "moving"))
+@pytest.mark.usefixtures("fitted")
+def test_a_fit_replaces_an_earlier_one(shared_lab: Lab) -> None:
+    (shared_lab.folder / "old.toml").write_text('head_file = "old.head.npz"')
+    document, _ = shared_lab.fit("old", labels=("still", "flicker", "moving"))
     assert document["labels"] == ["still", "flicker", "moving"]
-    assert load_profile(str(shared_lab.folder / "ordered.toml")).contract.labels[0] == "still"
+    contract = load_profile(str(shared_lab.folder / "old.toml")).contract
+    assert contract.labels == ("still", "flicker", "moving")
+
+
+def test_odd_annotations_are_doubted_before_features_are_computed(lab: Lab) -> None:
+    rows = [row for seed in (1, 2, 3) for row in annotated(f"mouse{seed}.mp4", seed=seed)]
+    rows += annotated("mouse3.mp4", seed=3, shift_s=1000) + annotated("other.mp4", seed=1)
+    write_annotations(lab.annotations, rows)
+    heard: list[str] = []
+    with pytest.raises(ServerError):
+        fit(
+            lab.options(access=Access(server="localhost:9")),
+            told=Told(doubt=heard.append),
+        )
+    of_other, past_the_end = heard
+    assert "other.mp4" in of_other
+    assert past_the_end.startswith("mouse3.mp4: annotations.csv: ")
+    assert "9 lie wholly outside the video" in past_the_end
 
 
 def test_a_background_is_a_class_of_what_lies_between(shared_lab: Lab) -> None:
@@ -180,25 +196,6 @@ def test_animals_that_are_not_known_are_said_before_features_are_computed(lab: L
         lab.fit(group_by="animal", access=Access(server="localhost:9"))
 
 
-def test_an_annotation_past_the_end_is_doubted_before_features_are_computed(lab: Lab) -> None:
-    late = [row for seed in (1, 2, 3) for row in annotated(f"mouse{seed}.mp4", seed=seed)]
-    late += annotated("mouse3.mp4", seed=3, shift_s=1000)
-    write_annotations(lab.annotations, late)
-    document, _ = lab.fit()
-    (doubt,) = document["doubts"]
-    assert doubt["recording"] == "mouse3.mp4"
-    assert doubt["kind"] == "outside"
-    assert "9 lie wholly outside the video" in doubt["said"]
-
-
-def test_an_annotation_of_no_video_is_named_and_left_out(lab: Lab) -> None:
-    more = lab.annotations.read_text() + "\n".join(annotated("other.mp4", seed=1)) + "\n"
-    lab.annotations.write_text(more)
-    document, heard = lab.fit()
-    assert any("other.mp4" in doubt for doubt in heard.doubts)
-    assert document["doubts"][0]["kind"] == "video"
-
-
 def test_labels_without_a_video_are_an_error(lab: Lab) -> None:
     write_annotations(lab.annotations, annotated("other.mp4", seed=1))
     with pytest.raises(InputError, match="expected annotations of"):
@@ -226,13 +223,6 @@ def test_a_profile_that_no_fit_wrote_is_not_replaced(lab: Lab) -> None:
     with pytest.raises(OutputError, match="did not write it"):
         lab.fit("tiny")
     assert (lab.folder / "tiny.toml").read_bytes() == before
-
-
-def test_a_fit_replaces_an_earlier_one(lab: Lab) -> None:
-    lab.fit()
-    document, _ = lab.fit(names={"flicker": "moving"})
-    assert document["labels"] == ["moving", "still"]
-    assert load_profile(str(lab.folder / "mine.toml")).contract.labels == ("moving", "still")
 
 
 def test_what_a_person_annotated_in_a_project_is_kept_and_used(lab: Lab) -> None:

@@ -40,7 +40,7 @@ def test_one_command_says_how_good_it_is_and_what_to_do_next(lab: Lab) -> None:
     accuracy = document["measures"]["balanced_accuracy"]
     assert f"balanced accuracy {accuracy:.1%}" in done.stdout
     assert "by chance it would be 33.3%" in done.stdout
-    assert "3 videos, each was left out in turn" in done.stdout
+    assert "3 videos, each left out in turn" in done.stdout
     for label in document["labels"]:
         assert f"\n{label} " in done.stdout
     assert document["learning_curve"]["advice"][0] in done.stdout
