@@ -29,7 +29,7 @@ ABSENT_LOGIT = -1e4
 _MOST_ITERATIONS = 400
 _TOLERANCE = 1e-5
 _LEAST_SCALE = 0.1
-# Products with a dozen columns: a second thread saves nothing, costs six times the time while others
+# Products with a dozen columns: a second thread saves nothing, takes six times the CPU while others
 # use the cores (measured), and would let the sums, so the head, depend on the machine.
 _THREADS = 1
 
