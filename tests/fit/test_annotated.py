@@ -76,6 +76,15 @@ def test_where_two_annotations_differ_there_is_no_class_and_it_is_said():
     assert backwards.frame_codes.tolist() == found.frame_codes.tolist()
 
 
+def test_what_one_annotation_sees_as_two_behaviours_no_other_decides():
+    two = annotation(("rest", 0, 20), ("groom", 5, 10))
+    rest = annotation(("rest", 0, 20))
+    for both in ((two, rest), (rest, two)):
+        found = annotated(*both)
+        assert found.frame_codes.tolist() == [*[0] * 5, *[OVERLAPPING] * 5, *[0] * 10]
+        assert found.account.left_out_frames[Reason.OVERLAPPING] == 5
+
+
 def test_a_third_annotation_does_not_decide_what_two_differ_on():
     rest, groom = annotation(("rest", 0, 20)), annotation(("groom", 0, 20))
     for three in ((rest, groom, rest), (rest, rest, groom), (groom, rest, rest)):
@@ -100,15 +109,10 @@ def test_the_background_is_between_annotated_behaviours_alone():
     assert annotated(seen, labels=("rest", "other")).account.background_frames == 0
 
 
-def test_the_background_ends_with_the_longest_behaviour_not_with_the_latest():
-    seen = annotation(("rest", 0, 12), ("rest", 2, 4))
-    later = annotation(("groom", 14, 15))
-    labels = ("rest", "groom", "other")
-    found = annotated(seen, labels=labels, background="other")
-    assert found.account.background_frames == 0
-    # Each annotation has a stretch of its own, and nobody looked between them.
-    both = annotated(seen, later, labels=labels, background="other")
-    assert both.frame_codes.tolist() == [*[0] * 12, -1, -1, 1, *[-1] * 5]
+def test_between_two_annotations_nobody_looked():
+    seen, later = annotation(("rest", 0, 4), ("rest", 6, 12)), annotation(("groom", 14, 15))
+    found = annotated(seen, later, labels=("rest", "groom", "other"), background="other")
+    assert found.frame_codes.tolist() == [*[0] * 4, 2, 2, *[0] * 6, -1, -1, 1, *[-1] * 5]
 
 
 def test_the_background_is_nothing_that_somebody_annotated():
