@@ -64,10 +64,11 @@ bench: setup
 	$(BIN)/python -m i3d_bench.gateway_load --out benchmarks/results/gateway_load.json
 	$(BIN)/python -m i3d_bench.report_page --out benchmarks/results/report_page.json
 	$(BIN)/python -m i3d_bench.kills --out benchmarks/results/kills.json
+	$(BIN)/python -m i3d_bench.own_behaviours --work results/own_behaviours --out benchmarks/results/own_behaviours.json
 	$(BIN)/python -m i3d_bench.precisions --out benchmarks/results/precisions.json --table docs/precisions.md
 
 docs: setup
-	$(BIN)/python -m i3d_bench.pages README.md docs/formats.md docs/benchmark.md
+	$(BIN)/python -m i3d_bench.pages README.md docs/formats.md docs/benchmark.md docs/own_behaviours.md
 
 setup: $(INSTALLED)
 

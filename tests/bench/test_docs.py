@@ -13,7 +13,8 @@ from i3d_client.errors import ResultError
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / "benchmarks" / "results"
-PAGES = [PROJECT / name for name in ("README.md", "docs/benchmark.md", "docs/formats.md")]
+NAMES = ("README.md", "docs/benchmark.md", "docs/formats.md", "docs/own_behaviours.md")
+PAGES = [PROJECT / name for name in NAMES]
 PAGE = """before
 <!-- table:bench:costs -->
 what was here
