@@ -90,7 +90,8 @@ def load_head(path: Path) -> TrainedHead:
         CheckpointError: it cannot be read, or is no head; names the file and what is wrong.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # From memory: numpy leaves a file open that is no whole archive.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise CheckpointError(

@@ -84,6 +84,11 @@ def left_out(path: Path) -> None:
     assert not path.exists()
 
 
+def one_array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
 def cut(path: Path) -> None:
     save_head(head(), path)
     path.write_bytes(path.read_bytes()[:-100])
@@ -103,7 +108,7 @@ def changed(path: Path) -> None:
         lambda path: path.mkdir(),
         lambda path: path.write_text("groom\n"),
         lambda path: path.write_bytes(b""),
-        lambda path: np.save(path.open("wb"), np.zeros(3)),
+        one_array,
         cut,
         changed,
     ],
