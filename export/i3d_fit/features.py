@@ -9,9 +9,12 @@ interruption. Once all are there, neither a server nor an export is needed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import fcntl
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,6 +38,7 @@ from i3d_fit.feature_progress import FeatureProgress
 from i3d_fit.feature_source import FeatureSource, check_geometry
 
 _FOLDER = "features"
+_LOCK_FILE = ".fit-lock"
 _NAME_LENGTH = 32
 
 
@@ -171,6 +175,7 @@ def _classify(
         for digest, given in zip(digests, inputs, strict=True)
     ]
     with (
+        _alone(folder, say),
         source.serving(folder, anew=anew) as server,
         FeatureProgress(num_videos=len(named), say=say) as view,
     ):
@@ -203,6 +208,23 @@ def _classify(
         for outcome in outcomes
         if outcome.run is not None and outcome.state != "skipped"
     )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other fit computes features there, where the file system can lock files."""
+    with write_errors(folder):
+        lock = (folder / _LOCK_FILE).open("a")
+    with lock as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another fit, which computes features")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOLCK):
+                raise
+        yield
 
 
 def _kept(folder: Path, digest: str) -> dict[str, Any] | None:

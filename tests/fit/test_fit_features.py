@@ -1,9 +1,11 @@
 """Features are computed once, kept by content, and never mixed."""
 
 import dataclasses
+import fcntl
 import json
 import shutil
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +91,20 @@ def test_a_damaged_file_of_features_is_made_again(lab: Lab) -> None:
 def test_computed_anew_if_asked(lab: Lab) -> None:
     run(lab)
     assert run(lab, anew=True).frames == len(lab.videos) * FRAMES
+
+
+def test_a_fit_waits_for_another_one_that_computes_features(lab: Lab) -> None:
+    folder = lab.folder / "cache" / "features" / source(lab).key
+    folder.mkdir(parents=True)
+    said: list[str] = []
+    with ThreadPoolExecutor() as pool, (folder / ".fit-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other = pool.submit(run, lab, say=said.append)
+        with pytest.raises(TimeoutError):
+            other.result(timeout=2)
+        assert said == ["waiting for another fit, which computes features"]
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert other.result().frames == len(lab.videos) * FRAMES
 
 
 def test_one_video_under_two_names_is_refused(lab: Lab) -> None:
