@@ -188,18 +188,22 @@ def _read_video(
     video: SampledVideo, pieces: list[Piece], contract: ModelContract
 ) -> Iterator[tuple[Piece, NDArray[np.uint8]]]:
     opened = open_video(video.path)
-    seekable = opened.timestamps is not None
     with Reader(codec_threads=_CODEC_THREADS) as reader:
-        for run in _runs(pieces, within=_WORTH_A_SEEK if seekable else video.num_frames):
+        for run in _runs(pieces, opened.key_frames):
             yield from _read_run(reader, opened, run, contract)
 
 
-def _runs(pieces: Sequence[Piece], *, within: int) -> list[list[Piece]]:
-    """Split pieces, in order of their starts, where more than ``within`` frames lie between."""
+def _runs(pieces: Sequence[Piece], key_frames: NDArray[np.int64]) -> list[list[Piece]]:
+    """Split pieces, in order of their starts, where entering the video anew costs less.
+
+    That is where many frames lie between two of them, and the decoder can enter within these:
+    from an earlier key frame it would decode again what it has decoded.
+    """
     runs: list[list[Piece]] = []
     stop = 0
     for piece in pieces:
-        if not runs or piece.start - stop > within:
+        entry = key_frames[np.searchsorted(key_frames, piece.start, side="right") - 1]
+        if not runs or (piece.start - stop > _WORTH_A_SEEK and entry >= stop):
             runs.append([])
         runs[-1].append(piece)
         stop = max(stop, piece.stop)

@@ -1,6 +1,7 @@
 """Which frames are taken: never the same to calibrate and to judge, and as the client cuts them."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import MakeVideo, read_number
 
+from i3d_client.video import Reader, Stretch
 from i3d_export.errors import ExportError
 from i3d_export.profiles import load_profile
 from i3d_export.sampling import (
@@ -97,18 +99,34 @@ def test_frames_are_those_of_the_piece_and_a_short_piece_is_padded(make_video: M
     [
         ("seekable.mp4", {"gop": 30, "b_frames": 2}),
         ("open_gop.mp4", {"gop": 30, "b_frames": 2, "options": {"x264-params": "open-gop=1"}}),
+        ("one_key_frame.mp4", {"gop": 10_000}),
         ("stream.h264", {"gop": 30}),  # no timestamps: every frame is decoded
     ],
 )
 def test_pieces_that_lie_far_apart_hold_their_own_frames(
-    make_video: MakeVideo, name: str, options: dict[str, Any]
+    make_video: MakeVideo,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: dict[str, Any],
 ) -> None:
     contract = dataclasses.replace(SMALL, height=64, width=64)
     path = make_video(700, name=name, width=64, height=64, **options)
     described = sampled_video(path, contract=contract)
     pieces = [Piece(video=0, start=start, stop=start + 20) for start in (3, 10, 301, 333, 655)]
     sample = Sample(videos=(described,), pieces=tuple(pieces))
+    decoded: list[int] = []
+    frames_of = Reader.frames
+
+    def counted(reader: Reader, stretch: Stretch) -> Iterator[Any]:
+        for number, frame in enumerate(frames_of(reader, stretch), start=stretch.first):
+            decoded.append(number)
+            yield frame
+
+    monkeypatch.setattr(Reader, "frames", counted)
     read = list(read_pieces(sample, contract=contract))
+    assert decoded == sorted(set(decoded))
+    can_enter = "gop.mp4" in name or "seekable" in name
+    assert (len(decoded) < 200) == can_enter
     assert [piece for piece, _ in read] == pieces
     for piece, frames in read:
         assert [read_number(frame) for frame in frames] == list(range(piece.start, piece.stop))
