@@ -103,7 +103,7 @@ class Material:
             raise FitError(
                 f"features: expected finite numbers, got others in {int(unusable.sum())} of "
                 f"{count} windows, the first in {self.recording_names[self.recordings[first]]} at "
-                f"frame {self.starts[first]}: compute the features again (--overwrite)"
+                f"frame {self.starts[first]}: compute the features again (--features-anew)"
             )
 
     def _check_array(self, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> None:
