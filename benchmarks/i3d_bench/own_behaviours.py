@@ -3,17 +3,21 @@
     python -m i3d_bench.own_behaviours --work FOLDER --out benchmarks/results/own_behaviours.json
         [--video dlc_openfield_m3v1mp4.mp4]
 
-Every part runs the commands ``i3d fit`` and ``i3d classify`` and reads what they leave:
+Every part runs the commands ``i3d fit`` and ``i3d classify`` and reads what they leave. The first
+six are on synthetic home cages (``i3d_bench.cages``), 60,000 frames with a balanced schedule:
 
-cages
-    Synthetic home cages (``i3d_bench.cages``), 60,000 frames with a balanced schedule: ``i3d fit``
-    on 30 minutes of nine animals, then the served model of each precision on three animals that it
-    has not seen, against the generator's truth. And the same with every window frozen to one
-    picture: what single frames are good for.
+fit
+    ``i3d fit`` on 30 minutes of nine animals, with models of each precision.
+served
+    Those models on three animals that they have not seen, against the generator's truth.
+single_frames
+    The same fit with every window frozen to one picture: what single frames are good for.
 again
     A second fit of the same videos with other labels, without the export.
 wrong
     Annotations that are wrong in a known way, and what is said about them.
+natural
+    Seconds of each behaviour in a recording with natural shares, of one more animal.
 real
     A real video whose mouse moves or stands still (``i3d_bench.moving``): fitted on its first
     60 %, tested on the rest.
@@ -100,8 +104,8 @@ class Work:
         """Classify videos with a model of the repository, and compare with what is true."""
         out = self.folder / "results" / f"{model}-{truth.stem}"
         source = ("--embedded", "--repository", self.repository, "--model", model)
-        seconds, _ = self.run("classify", *videos, *source, "--out", out, "--no-report")
-        return {"seconds": seconds, **accuracy_of(out, truth)}
+        self.run("classify", *videos, *source, "--out", out, "--no-report")
+        return accuracy_of(out, truth)
 
 
 def accuracy_of(results: Path, truth: Path) -> dict[str, Any]:
@@ -129,71 +133,60 @@ def accuracy_of(results: Path, truth: Path) -> dict[str, Any]:
     }
 
 
-def cages(work: Work) -> dict[str, Any]:
-    """Measure on synthetic cages; see the module."""
-    split = write_split(work.folder / "cages")
-    by_animal = ("--metadata", split.animals, "--group-by", "animal")
-    fitted = work.fit(
-        *("cages", split.fitted, split.annotations, *by_animal),
-        *("--precision", *PRECISIONS, "--served-stride", str(STRIDE)),
-    )
-    found = {
-        precision: work.served(f"cages_{precision}", split.tested, split.truth)
-        for precision in PRECISIONS
-    }
-    videos, annotations_of_them = frozen_cages(split, work.folder / "frozen_cages")
-    still = work.fit(
-        *("frozen", videos, annotations_of_them, *by_animal, "--stride", "16", "--no-export")
-    )
+def fit_cages(work: Work) -> dict[str, Any]:
+    """Fit on the cages, and export every precision; see the module."""
+    split = write_split(work.folder / "cages_videos")
+    exported = ("--precision", *PRECISIONS, "--served-stride", str(STRIDE))
+    fitted = work.fit("cages", split.fitted, split.annotations, *_by_animal(split), *exported)
     return {
-        "animals_fitted": len(split.fitted),
-        "animals_tested": len(split.tested),
-        "frames_fitted": split.frames_fitted,
-        "frames_tested": split.frames_tested,
+        "animals": len(split.fitted),
+        "frames": split.frames_fitted,
         "stride": STRIDE,
-        "fit": summary_of(fitted),
-        "served": found,
-        "single_frames": summary_of(still),
-        "again": again(work, split),
-        "wrong": wrong(work, split),
-        "natural": natural(work, split),
+        **summary_of(fitted),
     }
 
 
-def natural(work: Work, split: Split) -> dict[str, Any]:
-    """Measure how long each behaviour is found to last where shares are natural."""
-    video, truth = write_natural(work.folder / "natural", after=split)
-    found = work.served("cages_int8", [video], truth)
-    per_label = zip(found["labels"], found.pop("true_us"), found.pop("found_us"), strict=True)
+def served_cages(work: Work) -> dict[str, Any]:
+    """Ask the served model of each precision about animals that it has not seen."""
+    split = write_split(work.folder / "cages_videos")
     return {
-        "frames": frames_of(video),
-        "balanced_accuracy": found["balanced_accuracy"],
-        "kappa": found["kappa"],
-        "seconds": found["seconds"],
-        "seconds_of_label": {
-            label: {"true_s": true / 1e6, "found_s": said / 1e6} for label, true, said in per_label
+        "animals": len(split.tested),
+        "frames": split.frames_tested,
+        "stride": STRIDE,
+        "at": {
+            precision: work.served(f"cages_{precision}", split.tested, split.truth)
+            for precision in PRECISIONS
         },
     }
 
 
-def again(work: Work, split: Split) -> dict[str, Any]:
-    """Measure a second fit, with other labels."""
-    rename = ("--rename", "eathand=eat")
-    options = ("--metadata", split.animals, "--group-by", "animal", *rename, "--no-export")
+def single_frames(work: Work) -> dict[str, Any]:
+    """Fit on windows that are frozen to one picture."""
+    split = write_split(work.folder / "cages_videos")
+    videos, annotations_of_them = frozen_cages(split, work.folder / "frozen_videos")
+    options = (*_by_animal(split), "--stride", "16", "--no-export")
+    return summary_of(work.fit("frozen", videos, annotations_of_them, *options))
+
+
+def again(work: Work) -> dict[str, Any]:
+    """Fit a second time, with other labels."""
+    split = write_split(work.folder / "cages_videos")
+    options = (*_by_animal(split), "--rename", "eathand=eat", "--no-export")
     return summary_of(work.fit("again", split.fitted, split.annotations, *options))
 
 
-def wrong(work: Work, split: Split) -> dict[str, Any]:
+def wrong(work: Work) -> dict[str, Any]:
     """Give annotations that are wrong in one way each, and keep what is said."""
+    split = write_split(work.folder / "cages_videos")
     made = {
         "as they are": split.annotations,
         "one video 20 s late": shifted(split, seconds=20.0),
         "times of one video counted at 25 frames/s": mistimed(split, factor=30 / 25),
         "two videos swapped": swapped(split),
     }
-    options = ("--metadata", split.animals, "--group-by", "animal", "--no-export", "--overwrite")
     found = {}
     for name, file in made.items():
+        options = (*_by_animal(split), "--no-export")
         fitted = work.fit("wrong", split.fitted, file, *options)
         found[name] = {
             "doubts": fitted["document"]["doubts"],
@@ -202,12 +195,29 @@ def wrong(work: Work, split: Split) -> dict[str, Any]:
     return found
 
 
+def natural(work: Work) -> dict[str, Any]:
+    """Measure how long each behaviour is found to last where shares are natural."""
+    split = write_split(work.folder / "cages_videos")
+    video, truth = write_natural(work.folder / "natural_video", after=split)
+    found = work.served("cages_int8", [video], truth)
+    per_label = zip(found["labels"], found["true_us"], found["found_us"], strict=True)
+    return {
+        "frames": frames_of(video),
+        "stride": STRIDE,
+        "balanced_accuracy": found["balanced_accuracy"],
+        "kappa": found["kappa"],
+        "seconds_of_label": {
+            label: {"true_s": true / 1e6, "found_s": said / 1e6} for label, true, said in per_label
+        },
+    }
+
+
 def real(work: Work, video: Path) -> dict[str, Any]:
     """Measure on a real video; see the module."""
-    fitted_on = first_part(video, work.folder / "real", share=FITTED_ON_SHARE)
+    fitted_on = first_part(video, work.folder / "real_annotations", share=FITTED_ON_SHARE)
     options = ("--precision", "fp32", "int8", "--served-stride", str(STRIDE), "--force")
     fitted = work.fit("real", [video], fitted_on, *options)
-    rest = rest_of(video, work.folder / "real", share=FITTED_ON_SHARE)
+    rest = rest_of(video, work.folder / "real_annotations", share=FITTED_ON_SHARE)
     return {
         "video": video.name,
         "fitted_on_share": FITTED_ON_SHARE,
@@ -219,6 +229,10 @@ def real(work: Work, video: Path) -> dict[str, Any]:
     }
 
 
+def _by_animal(split: Split) -> tuple[str | Path, ...]:
+    return ("--metadata", split.animals, "--group-by", "animal")
+
+
 def summary_of(fitted: dict[str, Any]) -> dict[str, Any]:
     """Return what is kept of a fit."""
     document = fitted["document"]
@@ -226,22 +240,31 @@ def summary_of(fitted: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": fitted["seconds"], **{key: document.get(key) for key in kept}}
 
 
+PARTS: dict[str, Callable[[Work], dict[str, Any]]] = {
+    "fit": fit_cages,
+    "served": served_cages,
+    "single_frames": single_frames,
+    "again": again,
+    "wrong": wrong,
+    "natural": natural,
+}
+
+
 def main() -> None:
     """Measure, and write the file; parts that are not asked for stay as the file has them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--video", type=Path, help="of one dark mouse from above")
-    parser.add_argument("--part", choices=("cages", "real"), action="append")
+    parser.add_argument("--video", type=Path, help="of one dark mouse from above, for real")
+    parser.add_argument("--part", choices=(*PARTS, "real"), action="append")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     work = Work(given.work.resolve(), lambda message: print(message, flush=True))  # noqa: T201
     document = json.loads(given.out.read_text()) if given.out.exists() else {}
-    parts = given.part or (["cages", "real"] if given.video else ["cages"])
-    for part in parts:
+    for part in given.part or (*PARTS, *(["real"] if given.video else [])):
         machine = machine_facts()
-        measured = cages(work) if part == "cages" else real(work, given.video.resolve())
-        document[part] = {"machine": machine, **measured}
+        measured = real(work, given.video.resolve()) if part == "real" else PARTS[part](work)
+        document[part] = {"machine": machine, "found": measured}
         with complete_file(given.out) as file:
             file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

@@ -11,12 +11,15 @@ _CPU = "Precisions are those of the CPU engine on the machine above; none of thi
 
 
 def own_table(document: Mapping[str, Any], name: str) -> Table:
-    """Return a table by its name.
+    """Return a table by its name; without rows if something of it was not measured.
 
     Raises:
         KeyError: there is no such table.
     """
-    return _TABLES[name](document)
+    table, parts = _TABLES[name]
+    if not all(part in document for part in parts):
+        return Table(title=name, columns=("nothing",), rows=())
+    return table(document)
 
 
 def is_own_table(name: str) -> bool:
@@ -25,34 +28,34 @@ def is_own_table(name: str) -> bool:
 
 
 def _accuracy(document: Mapping[str, Any]) -> Table:
-    cages = document["cages"]
-    fp32 = cages["served"]["fp32"]["balanced_accuracy"]
+    served, fit = document["served"]["found"], document["fit"]["found"]
+    fp32 = served["at"]["fp32"]["balanced_accuracy"]
     rows = [
         _accuracy_row(
             f"served at {precision.upper()}",
-            served["balanced_accuracy"],
-            served["recall"],
-            lost=100 * (fp32 - served["balanced_accuracy"]),
+            one["balanced_accuracy"],
+            one["recall"],
+            lost=100 * (fp32 - one["balanced_accuracy"]),
         )
-        for precision, served in cages["served"].items()
+        for precision, one in served["at"].items()
     ]
-    for title, fit in (
-        ("the head's own test, by animal", cages["fit"]),
-        ("single frames: every window frozen to its last picture", cages["single_frames"]),
-    ):
-        measures = fit["measures"]
-        recall = {one["label"]: one["recall"] for one in measures["classes"]}
+    tests = {"the head's own test, by animal": fit}
+    if "single_frames" in document:
+        title = "single frames: the same test, every window frozen to its last picture"
+        tests[title] = document["single_frames"]["found"]
+    for title, one in tests.items():
+        measures = one["measures"]
+        recall = {part["label"]: part["recall"] for part in measures["classes"]}
         rows.append(_accuracy_row(title, measures["balanced_accuracy"], recall, lost=None))
-    machine = cages["machine"]
     return Table(
         title="Balanced accuracy over nine behaviours of synthetic cages",
         columns=("what", "balanced accuracy", "lost to FP32", "least recall", "of"),
         rows=tuple(rows),
         notes=(
-            f"Served: {cages['frames_tested']:,} frames of {cages['animals_tested']} animals that "
-            f"the head has not seen, frame by frame, by windows at stride {cages['stride']}. "
-            f"Fitted on {cages['frames_fitted']:,} frames of {cages['animals_fitted']} others. "
-            f"The videos are synthetic. {machine['cpu']}, {machine['cores_usable']} cores. {_CPU}",
+            f"Served: {served['frames']:,} frames of {served['animals']} animals that the head has "
+            f"not seen, frame by frame, by windows at stride {served['stride']}. Fitted on "
+            f"{fit['frames']:,} frames of {fit['animals']} others. The videos are synthetic. "
+            f"{_on(document['served'])} {_CPU}",
         ),
         words=("of",),
     )
@@ -68,9 +71,9 @@ def _accuracy_row(
 
 
 def _recall(document: Mapping[str, Any]) -> Table:
-    cages = document["cages"]
-    single = {one["label"]: one["recall"] for one in cages["single_frames"]["measures"]["classes"]}
-    served = cages["served"]
+    measures = document["single_frames"]["found"]["measures"]
+    single = {one["label"]: one["recall"] for one in measures["classes"]}
+    served = document["served"]["found"]["at"]
     labels = next(iter(served.values()))["labels"]
     return Table(
         title="Recall of each behaviour",
@@ -87,7 +90,7 @@ def _recall(document: Mapping[str, Any]) -> Table:
 
 
 def _budget(document: Mapping[str, Any]) -> Table:
-    natural = document["cages"]["natural"]
+    natural = document["natural"]["found"]
     return Table(
         title="Seconds of each behaviour in a recording with natural shares",
         columns=("behaviour", "true", "found", "difference"),
@@ -101,30 +104,29 @@ def _budget(document: Mapping[str, Any]) -> Table:
             for label, one in natural["seconds_of_label"].items()
         ),
         notes=(
-            f"{natural['frames']:,} frames of one animal that the head has not seen, INT8, "
-            f"stride {document['cages']['stride']}; balanced accuracy "
-            f"{share_text(natural['balanced_accuracy'])}.",
+            f"{natural['frames']:,} frames of one animal that the head has not seen, INT8, stride "
+            f"{natural['stride']}; balanced accuracy {share_text(natural['balanced_accuracy'])}.",
         ),
     )
 
 
 def _times(document: Mapping[str, Any]) -> Table:
-    cages = document["cages"]
-    fit, again = cages["fit"]["times_s"], cages["again"]
-    minutes = cages["frames_fitted"] / 30 / 60
+    fit, again = document["fit"]["found"], document["again"]["found"]
+    times = fit["times_s"]
+    minutes = fit["frames"] / 30 / 60
     rows = [
-        (f"features of {minutes:.0f} minutes of video", seconds_text(fit["features"])),
-        ("head, test, learning curve, suggestions", seconds_text(fit["training"])),
-        ("export, calibration and judging of three precisions", seconds_text(fit["export"])),
-        ("the whole command", seconds_text(cages["fit"]["seconds"])),
+        (f"features of {minutes:.0f} minutes of video", seconds_text(times["features"])),
+        ("head, test, learning curve, suggestions", seconds_text(times["training"])),
+        ("export, calibration and judging of FP32, FP16, INT8", seconds_text(times["export"])),
+        ("the whole command", seconds_text(fit["seconds"])),
         ("again with other labels, without the export", seconds_text(again["seconds"])),
     ]
-    machine = cages["machine"]
+    load = document["fit"]["machine"]["load_average_before"]
     return Table(
         title="How long i3d fit takes",
         columns=("part", "time"),
         rows=tuple(rows),
-        notes=(f"{machine['cpu']}, {machine['cores_usable']} cores, no GPU.",),
+        notes=(f"{_on(document['fit'])} No GPU; a load of {load:.1f} before it began.",),
     )
 
 
@@ -136,7 +138,7 @@ def _wrong(document: Mapping[str, Any]) -> Table:
             "; ".join(f"{doubt['recording']}: {doubt['said']}" for doubt in one["doubts"])
             or "nothing",
         )
-        for name, one in document["cages"]["wrong"].items()
+        for name, one in document["wrong"]["found"].items()
     ]
     return Table(
         title="Annotations that are wrong, and what is said",
@@ -147,18 +149,18 @@ def _wrong(document: Mapping[str, Any]) -> Table:
 
 
 def _real(document: Mapping[str, Any]) -> Table:
-    real = document["real"]
+    real = document["real"]["found"]
+    labels = next(iter(real["served"].values()))["labels"]
     rows = [
         (
             f"served at {precision.upper()}",
             share_text(served["balanced_accuracy"]),
-            *(share_text(value) for value in served["recall"].values()),
+            *(share_text(served["recall"][label]) for label in labels),
             f"{served['kappa']:.2f}",
             f"{served['frames_compared']:,}",
         )
         for precision, served in real["served"].items()
     ]
-    labels = next(iter(real["served"].values()))["labels"]
     return Table(
         title=f"{real['video']}: move and still",
         columns=(
@@ -176,11 +178,16 @@ def _real(document: Mapping[str, Any]) -> Table:
     )
 
 
-_TABLES: dict[str, Callable[[Mapping[str, Any]], Table]] = {
-    "own_accuracy": _accuracy,
-    "own_recall": _recall,
-    "own_budget": _budget,
-    "own_times": _times,
-    "own_wrong": _wrong,
-    "own_real": _real,
+def _on(part: Mapping[str, Any]) -> str:
+    machine = part["machine"]
+    return f"{machine['cpu']}, {machine['cores_usable']} cores."
+
+
+_TABLES: dict[str, tuple[Callable[[Mapping[str, Any]], Table], tuple[str, ...]]] = {
+    "own_accuracy": (_accuracy, ("fit", "served")),
+    "own_recall": (_recall, ("served", "single_frames")),
+    "own_budget": (_budget, ("natural",)),
+    "own_times": (_times, ("fit", "again")),
+    "own_wrong": (_wrong, ("wrong",)),
+    "own_real": (_real, ("real",)),
 }
