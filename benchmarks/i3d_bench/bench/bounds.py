@@ -196,9 +196,12 @@ async def _infer(
                     await inference.ask(segment)
 
             begun = time.monotonic()
-            async with asyncio.TaskGroup() as group:
-                for segment in held:
-                    group.create_task(ask(segment))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for segment in held:
+                        group.create_task(ask(segment))
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from failed
             return time.monotonic() - begun
 
 

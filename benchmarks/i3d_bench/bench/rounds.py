@@ -141,10 +141,14 @@ class Rounds:
         Raises:
             BenchError: it is the server that has failed: nothing is the configuration's fault.
         """
-        if not one.in_tensorflow and not self.server.view.is_live():
-            raise BenchError(f"the server does not answer any more: {error}") from error
+        if not one.in_tensorflow:
+            self._require_live(error)
         self.verification.refuse(one, str(error))
         self._say(f"failed: {self._name(one)}: {error}")
+
+    def _require_live(self, error: I3dError) -> None:
+        if not self.server.view.is_live():
+            raise BenchError(f"the server does not answer any more: {error}") from error
 
     def _answers(self, configuration: Configuration) -> Answers:
         return self.runner.run(configuration, self.subjects).probabilities
@@ -224,6 +228,7 @@ class Rounds:
         try:
             seconds = job()
         except I3dError as error:
+            self._require_live(error)
             self.server.view.miss(said, str(error))
             self._bounds.pop(bound, None)
             return
