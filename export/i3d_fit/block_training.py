@@ -66,15 +66,23 @@ class BlockTraining:
         )
         self._step: Any = None
 
-    def begin(self, *, strength: float, learning_rate: float) -> None:
-        """Fit a last layer to the training windows, and measure it."""
+    def begin(self, *, strength: float, learning_rate: float, epochs: int) -> None:
+        """Fit a last layer to the training windows, and measure it.
+
+        Args:
+            strength: of its penalty.
+            learning_rate: the highest.
+            epochs: that will be trained.
+        """
         started = time.monotonic()
         _, features = self._answers(np.arange(len(self._values)))
         seen = dataclasses.replace(self._material, features=features)
         chosen = np.isin(np.arange(len(features)), self._training)
         head = fit_logistic(seen.select(chosen), strength=strength)
         self._parts.set_values(in_place_of_the_last({}, head))
-        self._step = _step_function(self._parts, learning_rate)
+        steps = -(-len(self._training) // self._batch)
+        rate = _rate(learning_rate, steps=steps, epochs=epochs)
+        self._step = _step_function(self._parts, rate)
         self._measure(None, started)
 
     def train(self, random: np.random.Generator, *, of: int, say: Say | None) -> Epoch:
@@ -132,7 +140,18 @@ class BlockTraining:
         return logits, features
 
 
-def _step_function(parts: NetworkParts, learning_rate: float) -> Any:
+def _rate(highest: float, *, steps: int, epochs: int) -> Any:
+    """Return a learning rate that rises over the first epoch and falls to 0 over the others.
+
+    Adam's first steps are as long, however small the gradient is: at the full rate they throw a
+    good start away.
+    """
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps * (epochs - 1)), warmup_target=highest, warmup_steps=steps
+    )
+
+
+def _step_function(parts: NetworkParts, learning_rate: Any) -> Any:
     """Return a function that trains on one batch and returns its loss."""
     trained = list(parts.variables.values())
     optimiser = keras.optimizers.Adam(learning_rate)

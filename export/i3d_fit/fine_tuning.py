@@ -67,7 +67,7 @@ def fine_tune(
         scratch: folder for what the frozen part makes of the windows, while this runs.
         epochs: passes over the training windows, at least 1.
         batch: windows of one step, at least 1.
-        learning_rate: of Adam, above 0.
+        learning_rate: of Adam, the highest, above 0.
         seed: decides what is held out where groups are equal, and the order of windows.
         unit: what a group of the material is, "video" or "animal", for people.
         on_epoch: called after each epoch, and with the start, number 0.
@@ -102,7 +102,7 @@ def fine_tune(
         tuning = BlockTraining(
             parts, windows, material, training=training, held_out=held_out, batch=batch
         )
-        tuning.begin(strength=strength, learning_rate=learning_rate)
+        tuning.begin(strength=strength, learning_rate=learning_rate, epochs=epochs)
         on_epoch(tuning.epochs[0])
         random = np.random.default_rng(seed)
         for _ in range(epochs):

@@ -38,7 +38,7 @@ class NetworkParts:
 
     def values(self) -> Variables:
         """Return the present values of what is trained, by canonical names."""
-        return {name: np.array(variable, np.float32) for name, variable in self.variables.items()}
+        return {name: np.asarray(variable).copy() for name, variable in self.variables.items()}
 
     def set_values(self, values: Variables) -> None:
         """Give what is trained, all or some of it, these values."""
