@@ -213,10 +213,11 @@ def test_an_animal_never_jumps_across_its_cage(number: int) -> None:
 def test_an_animal_stays_in_its_cage(number: int) -> None:
     stage, bouts = planned(number, schedule="balanced", num_frames=4000)
     bodies = bodies_of(act_bouts(bouts, stage, np.random.default_rng(number)), stage)
-    everything = np.concatenate([bodies.torso, bodies.head, bodies.legs.reshape(4000, -1, 2)], 1)
-    assert everything[..., 0].min() > stage.cage.left - 12
-    assert everything[..., 0].max() < stage.cage.right + 12
-    assert everything[..., 1].max() < stage.cage.floor + 15
+    paws = bodies.legs[:, :, 2]
+    ends = np.concatenate([bodies.torso, bodies.head, paws], axis=1)
+    assert ends[..., 0].min() > stage.cage.left
+    assert ends[..., 0].max() < stage.cage.right
+    assert ends[..., 1].max() < stage.cage.floor + 15
 
 
 def test_animals_and_their_cages_differ() -> None:
@@ -228,7 +229,7 @@ def test_animals_and_their_cages_differ() -> None:
         [stage.cage.spout[0] for stage in stages],
     ):
         assert len(set(values)) == 8
-        assert max(values) - min(values) > 0.05 * np.mean(values) * (np.mean(values) < 300)
+        assert np.ptp(values) > 0.02 * np.mean(values)
 
 
 def test_neighbours_of_one_label_are_one_interval() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i3d_bench.cages.behaviours import FPS
+from i3d_bench.cages.body import bodies_of
 from i3d_bench.cages.bouts import Bout
 from i3d_bench.cages.movements import act
 from i3d_bench.cages.poses import FIELDS, Poses, Series, poses_of
@@ -16,6 +18,7 @@ from i3d_bench.cages.takes import Take
 
 _HALF_BLEND = 3  # frames on each side of a border: 0.2 s in all
 _HALF_LEAP = 6  # on and off the lid
+_TO_WALL_PX = 5.0
 
 
 def act_bouts(bouts: Sequence[Bout], stage: Stage, rng: np.random.Generator) -> Poses:
@@ -37,7 +40,17 @@ def act_bouts(bouts: Sequence[Bout], stage: Stage, rng: np.random.Generator) -> 
         poses = act(take).matrix()[: len(frames)]
         matrix[frames] += weight[:, None] * poses
         before = after
-    return poses_of(matrix)
+    return _inside(poses_of(matrix), stage)
+
+
+def _inside(poses: Poses, stage: Stage) -> Poses:
+    """Push the animal back where its nose or a paw would be through a wall."""
+    bodies = bodies_of(poses, stage)
+    paws = bodies.legs[:, :, 2, 0]
+    x = np.concatenate([bodies.head[..., 0], paws], axis=1)
+    through_right = np.maximum(x.max(axis=1) - (stage.cage.right - _TO_WALL_PX), 0)
+    through_left = np.maximum(stage.cage.left + _TO_WALL_PX - x.min(axis=1), 0)
+    return replace(poses, hip_x=poses.hip_x - through_right + through_left)
 
 
 def _half_blend(bout: Bout, following: Bout) -> int:

@@ -7,6 +7,7 @@ across the cage.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -115,15 +116,14 @@ def path_of(bout: Bout, stage: Stage, t: Series) -> tuple[Series, Series]:
     """Return centre (px) and facing (−1 or 1) at times from a bout's start, in seconds."""
     low, high = stage.lid if bout.label == "hang" else stage.floor
     along = bout.centre + bout.facing * bout.speed * t
+    facing = np.full(len(t), float(bout.facing))
     if bout.label != "walk":
-        return np.clip(along, min(low, bout.centre), max(high, bout.centre)), np.full(
-            len(t), float(bout.facing)
-        )
+        return np.clip(along, min(low, bout.centre), max(high, bout.centre)), facing
     width = high - low
     folded = np.mod(along - low, 2 * width)
     back = folded > width
     centre = low + np.where(back, 2 * width - folded, folded)
-    return centre, np.where(back, -1.0, 1.0) * bout.facing
+    return centre, np.where(back, -facing, facing)
 
 
 def _quota(timings: Mapping[str, Timing], num_frames: int) -> dict[str, int]:
@@ -164,12 +164,13 @@ def _apart(centre: float, stretch: tuple[float, float]) -> float:
 
 
 def _mean_s(timing: Timing) -> float:
-    return (timing.shortest_s * timing.longest_s) ** 0.5
+    return math.sqrt(timing.shortest_s * timing.longest_s)
 
 
 def _length(timing: Timing, left: int, rng: np.random.Generator) -> int:
     """Draw a bout's frames; a rest of the quota too short for one more is added to it."""
-    length = round(np.exp(rng.uniform(np.log(timing.shortest_s), np.log(timing.longest_s))) * FPS)
+    log_s = rng.uniform(math.log(timing.shortest_s), math.log(timing.longest_s))
+    length = round(math.exp(log_s) * FPS)
     shortest = round(timing.shortest_s * FPS)
     if left - length < shortest:
         length = min(left, length + shortest)

@@ -125,7 +125,7 @@ def _hopper(picture: NDArray[np.uint8], cage: Cage, rng: np.random.Generator) ->
     left, right, bottom = cage.hopper
     outline = [(left - 26, cage.lid), (left, bottom), (right, bottom), (right + 26, cage.lid)]
     inside = np.zeros_like(picture)
-    cv2.fillPoly(inside, [_fixed(outline)], 255, cv2.LINE_AA, _SUB)
+    cv2.fillPoly(inside, [_fixed(outline)], (255,), cv2.LINE_AA, _SUB)
     pellets = np.full_like(picture, 46)
     for y in np.arange(cage.lid + 26, bottom + 4, 15):
         for x in np.arange(left - 30, right + 30, 24):
@@ -157,7 +157,7 @@ def _pellet(
             angle,
             0,
             360,
-            level * factor,
+            (level * factor,),
             -1,
             cv2.LINE_AA,
             _SUB,
@@ -173,7 +173,7 @@ def _spout(picture: NDArray[np.uint8], cage: Cage) -> None:
     for start, stop in (((x + 36, cage.lid - 20), bend), (bend, (x + 3, y - 4))):
         _line(picture, start, stop, 92, 11)
         _line(picture, (start[0] - 2, start[1]), (stop[0] - 2, stop[1]), 150, 4)
-    cv2.circle(picture, _point((x + 2, y - 3)), 5 * _ONE, 165, -1, cv2.LINE_AA, _SUB)
+    cv2.circle(picture, _point((x + 2, y - 3)), 5 * _ONE, (165,), -1, cv2.LINE_AA, _SUB)
 
 
 def _line(
@@ -183,7 +183,7 @@ def _line(
     level: float,
     thickness: int,
 ) -> None:
-    cv2.line(picture, _point(start), _point(stop), level, thickness, cv2.LINE_AA, _SUB)
+    cv2.line(picture, _point(start), _point(stop), (level,), thickness, cv2.LINE_AA, _SUB)
 
 
 def _point(where: tuple[float, float]) -> tuple[int, int]:
@@ -191,4 +191,4 @@ def _point(where: tuple[float, float]) -> tuple[int, int]:
 
 
 def _fixed(points: list[tuple[float, float]]) -> NDArray[np.int32]:
-    return np.round(np.array(points) * _ONE).astype(np.int32)
+    return np.asarray(np.round(np.array(points) * _ONE), dtype=np.int32)

@@ -12,8 +12,9 @@ from i3d_bench.cages.behaviours import SCHEDULES, Schedule
 from i3d_bench.cages.errors import CagesError
 from i3d_bench.cages.recording import write_recording
 from i3d_bench.cages.truth import FrameLabels, write_animals, write_frames, write_intervals
+from i3d_client.durable import complete_path
 
-VERSION = 1  # of what the pictures look like: raised when the same seed gives others
+VERSION = 2  # of what the pictures look like: raised when the same seed gives others
 _MADE_BY = "cages.json"
 
 
@@ -61,7 +62,7 @@ def write_cages(
     Raises:
         CagesError: an argument is out of range, or the folder holds other cages.
     """
-    asked = {
+    asked: dict[str, object] = {
         "version": VERSION,
         "animals": animals,
         "first_animal": first_animal,
@@ -91,7 +92,8 @@ def write_cages(
     video_names = [video.name for video in cages.videos]
     write_intervals(cages.annotations, list(zip(video_names, labels, strict=True)))
     write_animals(cages.metadata, list(zip(video_names, names, strict=True)))
-    (folder / _MADE_BY).write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
+    with complete_path(folder / _MADE_BY) as path:
+        path.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")
     return cages
 
 

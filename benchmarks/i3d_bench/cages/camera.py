@@ -52,4 +52,5 @@ def _vignette(rng: np.random.Generator) -> Picture:
     x0, y0 = rng.normal(WIDTH / 2, 25), rng.normal(HEIGHT / 2, 20)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     far = ((x - x0) / WIDTH) ** 2 + ((y - y0) / HEIGHT) ** 2
-    return np.clip(255 * (1 - rng.uniform(0.35, 0.65) * far), 0, 255).astype(np.uint8)
+    light = 255 * (1 - rng.uniform(0.35, 0.65) * far)
+    return np.asarray(np.clip(light, 0, 255), dtype=np.uint8)

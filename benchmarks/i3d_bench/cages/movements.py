@@ -48,7 +48,7 @@ def drink(take: Take) -> Poses:
         poses,
         head=poses.head + 0.085 * lick,
         neck=poses.neck + 0.05 * lick,
-        jaw=2 + 2 * lick,
+        jaw=2.0 + 2.0 * lick,
     )
 
 
@@ -102,7 +102,7 @@ def groom(take: Take) -> Poses:
     )
     return with_hands_at_face(
         poses,
-        back=-2 + 36 * size * stroke,
+        back=-2.0 + 36.0 * size * stroke,
         over=2 + 13 * size * np.sin(phase),
         apart=8 * np.sin(phase + take.rng.uniform(0, 1.2)),
     )
@@ -117,7 +117,7 @@ def eathand(take: Take) -> Poses:
     poses = replace(
         poses,
         head=poses.head + 0.075 * nibble + 0.05 * turn,
-        jaw=3 + 3 * nibble,
+        jaw=3.0 + 3.0 * nibble,
         pellet=np.ones(len(take.t)),
     )
     back, over = _holding(take)

@@ -56,7 +56,9 @@ class Rodent:
             return
         mask = np.zeros((bottom - top, right - left), np.uint8)
         for centre, radius in zip(centres - (left, top), radii, strict=True):
-            cv2.circle(mask, _point(centre), round(radius * _ONE), 255, -1, cv2.LINE_AA, _SUB)
+            cv2.circle(
+                mask, _point(centre), round(float(radius) * _ONE), (255,), -1, cv2.LINE_AA, _SUB
+            )
         depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
         shade = np.minimum(depth * (1 / (0.75 * float(radii.max()))), 1.0)
         shade = 0.56 + 0.44 * np.sqrt(shade)
@@ -133,12 +135,12 @@ class Rodent:
             _line(picture, start, stop, 0.78 * self._skin, thickness)
 
     def _disc(self, picture: Picture, centre: Points, radius: float, level: float) -> None:
-        cv2.circle(picture, _point(centre), round(radius * _ONE), level, -1, cv2.LINE_AA, _SUB)
+        cv2.circle(picture, _point(centre), round(radius * _ONE), (level,), -1, cv2.LINE_AA, _SUB)
 
 
 def _line(picture: Picture, start: Points, stop: Points, level: float, thickness: float) -> None:
     width = max(1, round(thickness))
-    cv2.line(picture, _point(start), _point(stop), level, width, cv2.LINE_AA, _SUB)
+    cv2.line(picture, _point(start), _point(stop), (level,), width, cv2.LINE_AA, _SUB)
 
 
 def _point(where: Points) -> tuple[int, int]:
