@@ -39,7 +39,7 @@ def confusion_png(measures: Measures) -> bytes:
 
         shown = _shown(measures)
         side = 1.9 + 0.42 * max(len(shown), 4)
-        figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+        figure = Figure(figsize=(side + 0.6, side))
         _draw_confusion(figure.add_subplot(), measures, shown)
         return _png(figure)
 
@@ -98,7 +98,7 @@ def _draw_confusion(axes: Axes, measures: Measures, shown: list[int]) -> None:
     counts = measures.confusion[np.ix_(shown, shown)].astype(float)
     rows = measures.support[shown].astype(float)[:, np.newaxis]
     shares = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = [_short(measures.labels[code]) for code in shown]
     places = range(len(shown))
     axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
@@ -106,21 +106,28 @@ def _draw_confusion(axes: Axes, measures: Measures, shown: list[int]) -> None:
         places,
         [f"{name}  ({int(rows[place, 0]):,})" for place, name in enumerate(names)],
     )
-    axes.set_xlabel("answered, by a head that has not seen the window's group")
-    axes.set_ylabel("annotated (windows)")
+    axes.set_xlabel("answered")
+    axes.set_ylabel("annotated (windows); % of the row")
     for row in places:
         for column in places:
             share = shares[row, column]
             if share >= _LEAST_SHOWN:
                 colour = "white" if share > _DARK else "#1b1e23"
                 axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=colour)
-    axes.figure.colorbar(image, ax=axes, shrink=0.6, label="share of what is annotated")
     axes.spines[:].set_visible(False)
 
 
 def _png(figure: Figure) -> bytes:
     picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    # Tight, since a layout that keeps cells square does not see how long the names are.
+    figure.savefig(
+        picture,
+        format="png",
+        dpi=_DOTS_PER_INCH,
+        metadata={"Software": None},
+        bbox_inches="tight",
+        pad_inches=0.1,
+    )
     return picture.getvalue()
 
 

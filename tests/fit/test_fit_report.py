@@ -85,7 +85,7 @@ def test_the_pictures_lie_beside_it(fitted) -> None:
     _, folder = fitted
     for name in ("confusion.png", "learning_curve.png"):
         with Image.open(folder / name) as picture:
-            assert picture.size[0] > 600
+            assert picture.size[0] > 300
 
 
 def test_names_are_text_whatever_they_are(lab: Lab) -> None:
