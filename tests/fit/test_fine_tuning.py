@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.conftest import write_video
 from tests.fit.dim_network import dim_network
+from tests.fit.stripes import BOUT, FRAMES, LABELS, VIDEOS, bouts, write_stripes
 
 from i3d_export.architecture import variable_shapes
 from i3d_export.checkpoint import read_checkpoint
@@ -31,11 +31,10 @@ from i3d_fit.measures import balanced_accuracy
 from i3d_fit.network_parts import split_network
 from i3d_fit.training_windows import read_windows
 
-LABELS = ("lying", "crossed")
 CONTRACT = dataclasses.replace(
     load_profile("homecage9").contract, height=32, width=32, windows_per_segment=1
 )
-VIDEOS, FRAMES, BOUT, STRIDE = 4, 256, 32, 16
+STRIDE = 16
 STRENGTH = 0.01
 EPOCHS = 8
 TRAINED = ("Mixed_5b/", "Mixed_5c/", "Logits/")
@@ -191,17 +190,7 @@ def tuned(task):
 def task(tmp_path_factory):
     """Videos of drifting stripes, their windows, and a network whose last block sees little."""
     folder = tmp_path_factory.mktemp("stripes")
-    videos = [
-        write_video(
-            folder / f"{number}.mp4",
-            FRAMES,
-            width=32,
-            height=32,
-            options={"crf": "12"},
-            picture=stripes(number),
-        )
-        for number in range(VIDEOS)
-    ]
+    videos = write_stripes(folder)
     starts = np.arange(0, FRAMES, STRIDE)
     codes = np.concatenate([bouts(number)[starts // BOUT] for number in range(VIDEOS)])
     recordings = np.repeat(np.arange(VIDEOS), len(starts))
@@ -262,33 +251,3 @@ class Network:
 
 def accuracy(logits, task, chosen):
     return balanced_accuracy(task.material.codes[chosen], logits.argmax(axis=1), classes=2)
-
-
-def bouts(video):
-    """Return the class of each bout: in turn, from another one on in each video."""
-    return (np.arange(FRAMES // BOUT) + video) % 2
-
-
-def stripes(video):
-    """Return what draws a frame: coarse stripes or fine ones, upright or lying.
-
-    A class is coarse one way and fine the other way, so that neither alone tells it.
-    """
-    random = np.random.default_rng(video)
-    count = FRAMES // BOUT
-    noise = random.normal(0, 20, (FRAMES, 32, 32))
-    phases = random.uniform(0, 2 * np.pi, count)
-    levels = random.uniform(0.6, 1, count)
-    drift = random.choice([-1, 1], count)
-    fine = (np.arange(count) // 2 + video) % 2
-    down, along = np.mgrid[:32, :32] * 2 * np.pi / 16
-
-    def draw(number):
-        bout = number // BOUT
-        way = (along, down)[bouts(video)[bout] ^ fine[bout]] * (1 + fine[bout])
-        moved = drift[bout] * number * 2 * np.pi / 16 + phases[bout]
-        picture = 128 + 80 * levels[bout] * np.cos(way - moved) + noise[number]
-        grey = np.clip(picture, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., np.newaxis], 3, axis=-1)
-
-    return draw

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fit.dim_network import dim_network
-from tests.fit.fits import PROFILE, Heard, Lab
+from tests.fit.fits import PROFILE, Heard, Lab, write_annotations
+from tests.fit.stripes import BOUT, LABELS, VIDEOS, bouts, write_stripes
 
 from i3d_export.architecture import LOGITS
 from i3d_export.checkpoint import read_checkpoint
@@ -18,14 +19,26 @@ EPOCHS = 6
 
 
 @pytest.fixture(scope="module")
-def fine_tuned(shared_lab: Lab) -> tuple[dict, Heard, Path]:
-    """A fit of a network of the lab's own, which sees little."""
-    folder = shared_lab.folder
+def fine_tuned(
+    tmp_path_factory: pytest.TempPathFactory, feature_server: str
+) -> tuple[dict, Heard, Path]:
+    """A fit of a network of the lab's own, whose last block sees little."""
+    folder = tmp_path_factory.mktemp("stripes")
+    rows = [
+        f"{video}.mp4,{place * BOUT / 30},{(place + 1) * BOUT / 30},{LABELS[code]}"
+        for video in range(VIDEOS)
+        for place, code in enumerate(bouts(video))
+    ]
+    (folder / "tiny.toml").write_text(f'checkpoint_file = "dim.keras"\n{PROFILE}')
     contract = load_profile(str(folder / "tiny.toml")).contract
     save_keras(dim_network(), folder / "dim.keras", contract=contract)
-    (folder / "dim.toml").write_text(f'checkpoint_file = "dim.keras"\n{PROFILE}')
-    profile = str(folder / "dim.toml")
-    document, heard = shared_lab.fit("tuned", profile=profile, fine_tune=2, epochs=EPOCHS)
+    lab = Lab(
+        folder=folder,
+        videos=tuple(write_stripes(folder)),
+        annotations=write_annotations(folder / "annotations.csv", rows),
+        server=feature_server,
+    )
+    document, heard = lab.fit("tuned", fine_tune=2, epochs=EPOCHS)
     return document, heard, folder
 
 
@@ -36,7 +49,7 @@ def test_the_profile_names_the_network_in_place_of_the_head(fine_tuned) -> None:
     assert (profile.head, profile.default_checkpoint) == (None, None)
     variables, digest = read_checkpoint(profile.checkpoint)
     assert digest == document["fine_tuning"]["network_sha256"]
-    assert len(variables[f"{LOGITS}/conv_3d/b"]) == len(profile.contract.labels) == 3
+    assert len(variables[f"{LOGITS}/conv_3d/b"]) == len(profile.contract.labels) == 2
     start, _ = read_checkpoint(folder / "dim.keras")
     changed = [name for name in start if not np.array_equal(start[name], variables[name])]
     assert {name.partition("/")[0] for name in changed} == {"Mixed_5b", "Mixed_5c", "Logits"}
