@@ -4,7 +4,7 @@
         [--video dlc_openfield_m3v1mp4.mp4]
 
 Every part runs the commands ``i3d fit`` and ``i3d classify`` and reads what they leave. The first
-six are on synthetic home cages (``i3d_bench.cages``), 60,000 frames with a balanced schedule:
+seven are on synthetic home cages (``i3d_bench.cages``), 60,000 frames with a balanced schedule:
 
 fit
     ``i3d fit`` on 30 minutes of nine animals, with models of each precision.
@@ -12,6 +12,8 @@ served
     Those models on three animals that they have not seen, against the generator's truth.
 single_frames
     The same fit with every window frozen to one picture: what single frames are good for.
+timed
+    How long ``i3d fit`` takes to an INT8 model of the same 30 minutes, with an empty cache.
 again
     A second fit of the same videos with other labels, without the export.
 wrong
@@ -27,6 +29,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -34,6 +37,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from i3d_bench.machine import machine_facts
@@ -72,8 +76,12 @@ class Work:
         self.repository = folder / "model_repository"
         self.say = say
 
-    def run(self, *arguments: str | Path) -> tuple[float, str]:
+    def run(self, *arguments: str | Path, cache: Path | None = None) -> tuple[float, str]:
         """Run ``i3d`` and return how long it took, in seconds, and all that it said.
+
+        Args:
+            arguments: of the command.
+            cache: of features and stages; None is the user's.
 
         Raises:
             RuntimeError: it failed.
@@ -81,13 +89,21 @@ class Work:
         command = [sys.executable, "-m", "i3d_client", *map(str, arguments)]
         self.say(" ".join(map(str, arguments))[:200])
         began = time.perf_counter()
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        environment = os.environ if cache is None else {**os.environ, "I3D_CACHE": str(cache)}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True
+        )
         if done.returncode:
             raise RuntimeError(f"{command}: exit status {done.returncode}: {done.stderr[-2000:]}")
         return time.perf_counter() - began, done.stdout + done.stderr
 
     def fit(
-        self, name: str, videos: Sequence[Path], annotations: Path, *more: str | Path
+        self,
+        name: str,
+        videos: Sequence[Path],
+        annotations: Path,
+        *more: str | Path,
+        cache: Path | None = None,
     ) -> dict[str, Any]:
         """Run ``i3d fit`` and return what it wrote, with the time that it took.
 
@@ -96,7 +112,7 @@ class Work:
         """
         given: tuple[str | Path, ...] = ("--videos", *videos, "--annotations", annotations)
         where = ("--out", name, "--repository", self.repository)
-        seconds, said = self.run("fit", *given, *where, *more)
+        seconds, said = self.run("fit", *given, *where, *more, cache=cache)
         document = json.loads((self.folder / name / "fit.json").read_text())
         return {"document": document, "seconds": seconds, "said": said}
 
@@ -139,6 +155,7 @@ def fit_cages(work: Work) -> dict[str, Any]:
     exported = ("--precision", *PRECISIONS, "--served-stride", str(STRIDE))
     fitted = work.fit("cages", split.fitted, split.annotations, *_by_animal(split), *exported)
     return {
+        "cages_version": split.cages_version,
         "animals": len(split.fitted),
         "frames": split.frames_fitted,
         "stride": STRIDE,
@@ -150,6 +167,7 @@ def served_cages(work: Work) -> dict[str, Any]:
     """Ask the served model of each precision about animals that it has not seen."""
     split = write_split(work.folder / "cages_videos")
     return {
+        "cages_version": split.cages_version,
         "animals": len(split.tested),
         "frames": split.frames_tested,
         "stride": STRIDE,
@@ -166,6 +184,15 @@ def single_frames(work: Work) -> dict[str, Any]:
     videos, annotations_of_them = frozen_cages(split, work.folder / "frozen_videos")
     options = (*_by_animal(split), "--stride", "16", "--no-export")
     return summary_of(work.fit("frozen", videos, annotations_of_them, *options))
+
+
+def timed(work: Work) -> dict[str, Any]:
+    """Time a fit from nothing to an INT8 model."""
+    split = write_split(work.folder / "cages_videos")
+    options = (*_by_animal(split), "--precision", "int8", "--served-stride", str(STRIDE))
+    with TemporaryDirectory(dir=work.folder) as cache:
+        fitted = work.fit("timed", split.fitted, split.annotations, *options, cache=Path(cache))
+    return {"frames": split.frames_fitted, **summary_of(fitted)}
 
 
 def again(work: Work) -> dict[str, Any]:
@@ -244,6 +271,7 @@ PARTS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "fit": fit_cages,
     "served": served_cages,
     "single_frames": single_frames,
+    "timed": timed,
     "again": again,
     "wrong": wrong,
     "natural": natural,

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from i3d_bench.cages import write_cages
+from i3d_bench.cages.cages import VERSION
 from i3d_bench.moving import COLUMNS, movement_of
 from i3d_client.video import open_video
 
@@ -31,6 +32,7 @@ class Split:
         annotations: of those to fit on, ``video,start_s,stop_s,label``.
         truth: of the others.
         animals: ``recording,animal`` of those to fit on.
+        cages_version: of the generator.
     """
 
     fitted: tuple[Path, ...]
@@ -38,6 +40,7 @@ class Split:
     annotations: Path
     truth: Path
     animals: Path
+    cages_version: int
     frames_fitted: int = _FITTED_ANIMALS * _FITTED_FRAMES
     frames_tested: int = _TESTED_ANIMALS * _TESTED_FRAMES
 
@@ -65,6 +68,7 @@ def write_split(folder: Path) -> Split:
         annotations=sets[0].annotations,
         truth=sets[1].annotations,
         animals=sets[0].metadata,
+        cages_version=VERSION,
     )
 
 

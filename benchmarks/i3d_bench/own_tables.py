@@ -54,7 +54,8 @@ def _accuracy(document: Mapping[str, Any]) -> Table:
         notes=(
             f"Served: {served['frames']:,} frames of {served['animals']} animals that the head has "
             f"not seen, frame by frame, by windows at stride {served['stride']}. Fitted on "
-            f"{fit['frames']:,} frames of {fit['animals']} others. The videos are synthetic. "
+            f"{fit['frames']:,} frames of {fit['animals']} others. The videos are synthetic, by "
+            f"version {served['cages_version']} of the generator. "
             f"{_on(document['served'])} {_CPU}",
         ),
         words=("of",),
@@ -111,22 +112,22 @@ def _budget(document: Mapping[str, Any]) -> Table:
 
 
 def _times(document: Mapping[str, Any]) -> Table:
-    fit, again = document["fit"]["found"], document["again"]["found"]
+    fit, again = document["timed"]["found"], document["again"]["found"]
     times = fit["times_s"]
     minutes = fit["frames"] / 30 / 60
     rows = [
         (f"features of {minutes:.0f} minutes of video", seconds_text(times["features"])),
         ("head, test, learning curve, suggestions", seconds_text(times["training"])),
-        ("export, calibration and judging of FP32, FP16, INT8", seconds_text(times["export"])),
+        ("export, calibration and judging of INT8", seconds_text(times["export"])),
         ("the whole command", seconds_text(fit["seconds"])),
         ("again with other labels, without the export", seconds_text(again["seconds"])),
     ]
-    load = document["fit"]["machine"]["load_average_before"]
+    load = document["timed"]["machine"]["load_average_before"]
     return Table(
         title="How long i3d fit takes",
         columns=("part", "time"),
         rows=tuple(rows),
-        notes=(f"{_on(document['fit'])} No GPU; a load of {load:.1f} before it began.",),
+        notes=(f"{_on(document['timed'])} No GPU; a load of {load:.1f} before it began.",),
     )
 
 
@@ -187,7 +188,7 @@ _TABLES: dict[str, tuple[Callable[[Mapping[str, Any]], Table], tuple[str, ...]]]
     "own_accuracy": (_accuracy, ("fit", "served")),
     "own_recall": (_recall, ("served", "single_frames")),
     "own_budget": (_budget, ("natural",)),
-    "own_times": (_times, ("fit", "again")),
+    "own_times": (_times, ("timed", "again")),
     "own_wrong": (_wrong, ("wrong",)),
     "own_real": (_real, ("real",)),
 }
