@@ -79,18 +79,11 @@ def model_rows(document: Mapping[str, Any]) -> list[View]:
     """Return a row a precision: what it is, and what it loses against FP32."""
     judged = {(one["model"], one["engine"]): one for one in document.get("judged", ())}
     placed = {one["name"] for one in document["models"]}
-    rows = [
-        {
-            "name": name,
-            "engine": "",
-            "windows": "",
-            "accuracy": "",
-            "worst": "",
-            "agrees": "",
-            "said": "placed",
-        }
-        for name in placed
-        if not any(model == name for model, _ in judged)
+    empty = dict.fromkeys(("engine", "windows", "accuracy", "worst", "agrees", "said"), "")
+    rows: list[View] = [
+        {**empty, "name": one["name"], "gate": "placed"}
+        for one in document["models"]
+        if not any(model == one["name"] for model, _ in judged)
     ]
     for (model, engine), one in judged.items():
         figures = one["figures"]
@@ -106,7 +99,8 @@ def model_rows(document: Mapping[str, Any]) -> list[View]:
                 else f"{accuracy['reference']:.1%} → {accuracy['candidate']:.1%}",
                 "worst": "" if accuracy is None else _worst(accuracy["worst_class"]),
                 "agrees": _percent(figures["agreement"]),
-                "said": f"{state}; {one['verdict']}: {one['said']}",
+                "gate": f"{one['verdict']}, {state}",
+                "said": one["said"],
             }
         )
     return rows

@@ -143,10 +143,11 @@ def test_each_precision_has_a_row_beside_fp32() -> None:
     }
     document = {"models": [{"name": "mine_fp32"}], "judged": [judged]}
     fp32, int8 = model_rows(document)
-    assert (fp32["name"], fp32["said"]) == ("mine_fp32", "placed")
+    assert (fp32["name"], fp32["gate"]) == ("mine_fp32", "placed")
     assert int8["accuracy"] == "90.0% → 85.0%"
     assert int8["worst"] == "eat 80.0% → 60.0%"
-    assert int8["said"] == "NOT placed; failed: 5 points lost"
+    assert int8["gate"] == "failed, NOT placed"
+    assert int8["said"] == "5 points lost"
 
 
 def test_the_scale_has_interval_and_chance_in_their_places() -> None:
