@@ -70,15 +70,21 @@ def test_every_row_is_of_its_own_window(
     assert [read_window(row[:32]) for row in features] == expected
 
 
+# The windows that contain frame 40. Of one_window each is all that its segment has, and not asked.
+@pytest.mark.parametrize(
+    ("model", "unscored"), [("overlapping", [7, 8, 9, 10]), ("one_window", [3, 4, 5])]
+)
 def test_windows_that_are_not_scored_have_zeros(
-    make_video: MakeVideo, server: str, tmp_path: Path
+    make_video: MakeVideo, server: str, tmp_path: Path, model: str, unscored: list[int]
 ) -> None:
     video = make_video(80, codec="mjpeg", name="x.mov", pixel_format="yuvj420p")
     damage(video, packets={40})
-    classify([video], server=server, model="overlapping", out=tmp_path / "out", features=True)
+    classify([video], server=server, model=model, out=tmp_path / "out", features=True)
     features = features_in(tmp_path / "out" / video.name)
-    zeros = np.flatnonzero(~features.any(axis=1))
-    assert zeros.tolist() == [7, 8, 9, 10]  # of those from 4·k on, the ones that contain frame 40
+    grid = WindowGrid(80, NUMBER_MODELS[model].clip_frames, NUMBER_MODELS[model].stride)
+    firsts = [read_window(row[:32])[0] if row.any() else None for row in features]
+    starts = enumerate(grid.starts(0, grid.count).tolist())
+    assert firsts == [None if place in unscored else start for place, start in starts]
 
 
 def test_the_command_writes_them_and_run_json_records_them(
@@ -171,6 +177,9 @@ def test_a_run_that_goes_on_has_those_of_before(slow_server: FixedServer, tmp_pa
     done = segments_in(tmp_path / "out")
     assert 0 < done < 45
     assert outcome.frames_kept == outcome.frames_now == done * 8
+    (outcome,) = again(Path("out"), interrupted(after_frames=1)).outcomes
+    before, done = done, segments_in(tmp_path / "out")
+    assert (outcome.frames_kept, outcome.frames_now) == (done * 8, (done - before) * 8)
     before = asked(slow_server.address, "slow")
     again(Path("out"))
     assert asked(slow_server.address, "slow") - before == -(-(400 - 15) // 8) - done
