@@ -141,6 +141,11 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         anew=options.anew,
         say=told.say,
     )
+    if profile.checkpoint is not None:
+        told.doubt(
+            f"{options.profile} has weights of its own: if they were trained on some of these "
+            "videos, what is measured on those is too good"
+        )
     other_weights = weights_doubt(features, weights_sha256=weights_sha256(profile))
     if other_weights is not None:
         told.doubt(other_weights)

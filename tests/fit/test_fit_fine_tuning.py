@@ -70,6 +70,11 @@ def test_the_document_and_the_page_say_what_was_found(fine_tuned) -> None:
     assert not list((folder / "cache" / "fine-tuning").iterdir())
 
 
+def test_a_network_that_may_have_seen_the_videos_is_doubted(fine_tuned) -> None:
+    _, heard, _ = fine_tuned
+    assert [doubt for doubt in heard.doubts if "tiny.toml has weights of its own" in doubt]
+
+
 def test_a_later_fit_may_replace_such_a_profile(fine_tuned) -> None:
     _, _, folder = fine_tuned
     check_replaceable(folder / "tuned.toml", overwrite=False)
