@@ -26,7 +26,7 @@ def ask(address: str, *, model: str, segments: int) -> None:
     tensor = InferInput(INPUT_FRAMES, list(frames.shape), "UINT8")
     tensor.set_data_from_numpy(frames)
     with InferenceServerClient(address) as client:
-        client.infer(model, [tensor])
+        client.infer(model, [tensor], client_timeout=60)
 
 
 @contextmanager
