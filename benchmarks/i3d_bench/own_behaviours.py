@@ -168,6 +168,8 @@ def served_cages(work: Work) -> dict[str, Any]:
     split = write_split(work.folder / "cages_videos")
     return {
         "cages_version": split.cages_version,
+        "animals_fitted": len(split.fitted),
+        "frames_fitted": split.frames_fitted,
         "animals": len(split.tested),
         "frames": split.frames_tested,
         "stride": STRIDE,

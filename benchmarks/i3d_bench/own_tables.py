@@ -28,7 +28,7 @@ def is_own_table(name: str) -> bool:
 
 
 def _accuracy(document: Mapping[str, Any]) -> Table:
-    served, fit = document["served"]["found"], document["fit"]["found"]
+    served = document["served"]["found"]
     fp32 = served["at"]["fp32"]["balanced_accuracy"]
     rows = [
         _accuracy_row(
@@ -39,10 +39,14 @@ def _accuracy(document: Mapping[str, Any]) -> Table:
         )
         for precision, one in served["at"].items()
     ]
-    tests = {"the head's own test, by animal": fit}
-    if "single_frames" in document:
-        title = "single frames: the same test, every window frozen to its last picture"
-        tests[title] = document["single_frames"]["found"]
+    tests = {
+        title: document[part]["found"]
+        for title, part in (
+            ("the head's own test, by animal", "fit"),
+            ("single frames: the same test, every window frozen to one picture", "single_frames"),
+        )
+        if part in document
+    }
     for title, one in tests.items():
         measures = one["measures"]
         recall = {part["label"]: part["recall"] for part in measures["classes"]}
@@ -54,7 +58,7 @@ def _accuracy(document: Mapping[str, Any]) -> Table:
         notes=(
             f"Served: {served['frames']:,} frames of {served['animals']} animals that the head has "
             f"not seen, frame by frame, by windows at stride {served['stride']}. Fitted on "
-            f"{fit['frames']:,} frames of {fit['animals']} others. The videos are synthetic, by "
+            f"{served['frames_fitted']:,} frames of {served['animals_fitted']} others. The videos are synthetic, by "
             f"version {served['cages_version']} of the generator. "
             f"{_on(document['served'])} {_CPU}",
         ),
@@ -185,7 +189,7 @@ def _on(part: Mapping[str, Any]) -> str:
 
 
 _TABLES: dict[str, tuple[Callable[[Mapping[str, Any]], Table], tuple[str, ...]]] = {
-    "own_accuracy": (_accuracy, ("fit", "served")),
+    "own_accuracy": (_accuracy, ("served",)),
     "own_recall": (_recall, ("served", "single_frames")),
     "own_budget": (_budget, ("natural",)),
     "own_times": (_times, ("timed", "again")),

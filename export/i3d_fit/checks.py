@@ -7,7 +7,7 @@ anything, so nothing is mended: a person reads what is said, and looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,7 +29,11 @@ from i3d_ethogram.compare.annotated_frames import Frames, annotate_frames
 
 _PAST_END_US = 1_000_000  # people stop their last bout late, programs round
 
-DoubtKind = Literal["video", "length", "rate", "outside", "shift", "factor", "chance"]
+_APART_KAPPA = 0.2
+_OTHERS_KAPPA = 0.5
+_LEAST_RECORDINGS = 3
+
+DoubtKind = Literal["video", "length", "rate", "outside", "shift", "factor", "chance", "apart"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,8 @@ class Doubt:
     Attributes:
         recording: its name; empty if the annotation is of none.
         kind: of another ``video``, of one of another ``length`` or ``rate``, with events
-            ``outside``; agreeing much better after a ``shift``, or stretched by a ``factor``; or
-            no better than by ``chance``.
+            ``outside``; agreeing much better after a ``shift``, or stretched by a ``factor``; no
+            better than by ``chance``; or far less than the others do, ``apart``.
         said: for people.
     """
 
@@ -138,6 +142,34 @@ def check_predictions(
             f"were multiplied by {found.factor:.4g} {better}. Was it made at "
             f"{fps * found.factor:.4g} frames/s? The video has {fps:.4g}",
         )
+    ]
+
+
+def check_apart(kappas: Mapping[str, float]) -> list[Doubt]:
+    """Return the recordings whose annotation agrees far less than those of the others.
+
+    Such are annotations that were mixed up, however short the videos are: a kappa below 0.2 where
+    the median of three recordings or more is 0.5 or above.
+
+    Args:
+        kappas: Cohen's, of each recording's windows as annotated and as predicted by a head that
+            was not trained on it; NaN where it is not defined.
+    """
+    known = {name: kappa for name, kappa in kappas.items() if not np.isnan(kappa)}
+    if len(known) < _LEAST_RECORDINGS:
+        return []
+    usual = float(np.median(list(known.values())))
+    if usual < _OTHERS_KAPPA:
+        return []
+    return [
+        Doubt(
+            recording=name,
+            kind="apart",
+            said=f"what is annotated agrees far less with what is predicted (kappa {kappa:.2f}) "
+            f"than in the other videos (median {usual:.2f}). Is the annotation of this video?",
+        )
+        for name, kappa in known.items()
+        if kappa < _APART_KAPPA
     ]
 
 

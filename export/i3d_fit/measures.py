@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    cohen_kappa_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+)
 
 LEAST_GROUPS = 5
 _DRAWS = 2000
@@ -69,6 +73,13 @@ class Measures:
                 for code, label in enumerate(self.labels)
             ],
         }
+
+
+def kappa_of(codes: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Return Cohen's kappa of classes, (n,) int64 each; NaN where both are one class alone."""
+    if len(np.union1d(codes, predicted)) < 2:
+        return float("nan")
+    return float(cohen_kappa_score(codes, predicted))
 
 
 def measure(

@@ -16,14 +16,14 @@ from i3d_export.head import TrainedHead
 from i3d_fit.account import Account, total
 from i3d_fit.annotated import AnnotatedWindows, annotate_windows
 from i3d_fit.calibration import Calibration, calibrated, calibration_of, probabilities_of
-from i3d_fit.checks import Doubt, check_predictions, predicted_frames
+from i3d_fit.checks import Doubt, check_apart, check_predictions, predicted_frames
 from i3d_fit.cross_validation import CrossValidation, cross_validate
 from i3d_fit.errors import FitError
 from i3d_fit.features import VideoFeatures
 from i3d_fit.learning_curve import LearningCurve, learning_curve
 from i3d_fit.logistic import fit_logistic
 from i3d_fit.material import Material
-from i3d_fit.measures import Measures, measure
+from i3d_fit.measures import Measures, kappa_of, measure
 from i3d_fit.suggestions import ScoredRecording, Suggestion, suggest
 
 SEED = 0
@@ -240,17 +240,26 @@ def _doubts(
     label_frame: LabelFrame,
 ) -> Iterator[Doubt]:
     """Yield what is odd about each recording's annotations, by heads that have not seen them."""
+    kappas = {}
+    doubted = set()
     for place, video in enumerate(videos):
         own = windows[video.recording]
         predicted = np.full(len(own.codes), UNANNOTATED, np.int16)
-        predicted[own.codes >= 0] = validated.predicted[material.recordings == place]
-        yield from check_predictions(
+        rows = material.recordings == place
+        predicted[own.codes >= 0] = validated.predicted[rows]
+        kappas[video.recording] = kappa_of(material.codes[rows], validated.predicted[rows])
+        for doubt in check_predictions(
             own.frame_codes,
             predicted_frames(predicted, grid=video.grid, label_frame=label_frame),
             frames=frames_of_features(video),
             recording=video.recording,
             fps=video.fps,
-        )
+        ):
+            doubted.add(video.recording)
+            yield doubt
+    for doubt in check_apart(kappas):
+        if doubt.recording not in doubted:  # else a better reason is known
+            yield doubt
 
 
 def _scored(

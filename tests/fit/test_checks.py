@@ -10,6 +10,7 @@ from i3d_client.windows import WindowGrid
 from i3d_ethogram.compare.annotated_frames import Frames
 from i3d_fit.checks import (
     check_annotations,
+    check_apart,
     check_predictions,
     check_unmatched,
     predicted_frames,
@@ -153,3 +154,23 @@ def test_windows_give_frames_the_classes_that_the_served_model_would():
     assert none.tolist() == [-1] * 10
     empty = predicted_frames(np.empty(0, np.int16), grid=WindowGrid(0, 4, 2), label_frame="last")
     assert empty.tolist() == []
+
+
+def test_a_recording_that_agrees_far_less_than_the_others_is_told():
+    kappas = {"a.mp4": 0.8, "b.mp4": 0.02, "c.mp4": 0.7, "d.mp4": float("nan")}
+    (doubt,) = check_apart(kappas)
+    assert (doubt.recording, doubt.kind) == ("b.mp4", "apart")
+    assert "kappa 0.02" in doubt.said
+    assert "median 0.70" in doubt.said
+
+
+@pytest.mark.parametrize(
+    "kappas",
+    [
+        {"a.mp4": 0.8, "b.mp4": 0.02},  # of two, either may be the wrong one
+        {"a.mp4": 0.4, "b.mp4": 0.02, "c.mp4": 0.3},  # a bad head agrees with nobody
+        {"a.mp4": 0.8, "b.mp4": 0.3, "c.mp4": 0.7},
+    ],
+)
+def test_where_that_says_nothing_nothing_is_told(kappas):
+    assert check_apart(kappas) == []
