@@ -58,8 +58,8 @@ def _accuracy(document: Mapping[str, Any]) -> Table:
         notes=(
             f"Served: {served['frames']:,} frames of {served['animals']} animals that the head has "
             f"not seen, frame by frame, by windows at stride {served['stride']}. Fitted on "
-            f"{served['frames_fitted']:,} frames of {served['animals_fitted']} others. The videos are synthetic, by "
-            f"version {served['cages_version']} of the generator. "
+            f"{served['frames_fitted']:,} frames of {served['animals_fitted']} others. The videos "
+            f"are synthetic, by version {served['cages_version']} of the generator. "
             f"{_on(document['served'])} {_CPU}",
         ),
         words=("of",),
