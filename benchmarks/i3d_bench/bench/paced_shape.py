@@ -51,6 +51,7 @@ def measure_paced(
     frame_s: float,
     device_over_loading: float,
     readers: Sequence[int],
+    pipelines: Sequence[str] = tuple(_PIPELINES),
     repeats: int = 1,
 ) -> dict[str, Any]:
     """Run each pipeline with each number of readers.
@@ -62,6 +63,7 @@ def measure_paced(
         device_over_loading: how long the device takes for all windows, over one reader for all
             frames.
         readers: numbers of them.
+        pipelines: which of the three.
         repeats: of which the quickest counts: a busy machine only adds.
 
     Returns:
@@ -91,13 +93,14 @@ def measure_paced(
             )
             return _working_s(_PIPELINES[name](run))
 
-        seconds_of("parallel", max(readers))  # warms up
+        if pipelines[0] != "asynchronous":  # which is a new process every time
+            seconds_of(pipelines[0], max(readers))  # warms up
         seconds = {
             name: {
                 str(count): round(min(seconds_of(name, count) for _ in range(repeats)), 3)
                 for count in readers
             }
-            for name in _PIPELINES
+            for name in pipelines
         }
     expected = {
         "synchronous": {str(n): loading_s + device_s for n in readers},
