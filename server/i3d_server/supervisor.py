@@ -66,11 +66,11 @@ def supervise(
         folders: the launcher's temporary folders, removed if it is gone.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    wanted = True
+    wanted, told_to_stop = True, False
 
     def stop(_signal: int, _frame: object) -> None:
-        nonlocal wanted
-        wanted = False
+        nonlocal told_to_stop
+        told_to_stop = True
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop)
@@ -79,7 +79,7 @@ def supervise(
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_before_exec)
     polls = dead_for = 0
     try:
-        while wanted and child.poll() is None and dead_for < _DEAD_FOR_LOOKS:
+        while wanted and not told_to_stop and child.poll() is None and dead_for < _DEAD_FOR_LOOKS:
             said, _, _ = select.select([0], [], [], _POLL_SECONDS)
             wanted = not said and os.getppid() == launcher
             polls += 1
