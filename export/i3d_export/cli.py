@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from i3d_client.errors import MissingExtraError
-from i3d_export.cli_options import annotations_option, repository_option
+from i3d_export.cli_options import annotations_option, engines_option, repository_option
 from i3d_export.errors import PlanError
 from i3d_export.many_values import ManyValuesCommand
 
@@ -49,15 +49,7 @@ def require_export_extra(needed_for: str, *, packages: tuple[str, ...]) -> None:
     show_default=True,
     help="One or several: --precision fp32 fp16 int8. Each is a model of its own.",
 )
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    type=click.Choice(["openvino", "tensorrt"]),
-    default=["openvino"],
-    show_default=True,
-    help="One or several: what will execute the models.",
-)
+@engines_option
 @repository_option
 @click.option("--stride", type=int, help="Frames between windows.  [default: the profile's]")
 @click.option("--windows", type=int, help="Windows a request carries.  [default: the profile's]")

@@ -14,6 +14,16 @@ repository_option = click.option(
     help="Triton's model repository.",
 )
 
+engines_option = click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    type=click.Choice(["openvino", "tensorrt"]),
+    default=["openvino"],
+    show_default=True,
+    help="What will execute the models: one or several.",
+)
+
 annotations_option = click.option(
     "--annotations",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from i3d_client.contract import ModelContract
 from i3d_client.durable import complete_path
-from i3d_export.architecture import LOGITS
 from i3d_export.checkpoint import Variables
-from i3d_export.network import build_network, load_variables
+from i3d_export.network import network_of
 
 
 def save_keras(variables: Variables, path: Path, *, contract: ModelContract) -> None:
@@ -24,12 +23,6 @@ def save_keras(variables: Variables, path: Path, *, contract: ModelContract) -> 
     Raises:
         OutputError: it cannot be written.
     """
-    network = build_network(
-        clip_frames=contract.clip_frames,
-        height=contract.height,
-        width=contract.width,
-        classes=len(variables[f"{LOGITS}/conv_3d/b"]),
-    )
-    load_variables(network, variables)
+    network = network_of(variables, contract)
     with complete_path(path) as aside:
         network.save(aside)

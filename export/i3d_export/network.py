@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from i3d_client.contract import ModelContract
 from i3d_export.architecture import INPUT_CHANNELS, LAYERS, LOGITS, Mixed, Pool, Unit, units
 from i3d_export.shape import Floats
 from i3d_export.tensorflow_quietly import keras, tf
@@ -58,6 +59,18 @@ def load_variables(network: Any, variables: Mapping[str, Floats]) -> None:
     logits = network.get_layer(layer_name(LOGITS))
     logits.kernel.assign(variables[f"{LOGITS}/conv_3d/w"])
     logits.bias.assign(variables[f"{LOGITS}/conv_3d/b"])
+
+
+def network_of(variables: Mapping[str, Floats], contract: ModelContract) -> Any:
+    """Build the network of a contract's geometry with these canonical variables."""
+    network = build_network(
+        clip_frames=contract.clip_frames,
+        height=contract.height,
+        width=contract.width,
+        classes=len(variables[f"{LOGITS}/conv_3d/b"]),
+    )
+    load_variables(network, variables)
+    return network
 
 
 def layer_name(scope: str) -> str:

@@ -312,7 +312,7 @@ def _add_context(
         trained.material,
         trained.cross_validation,
         context_frames=context_frames,
-        unit="animal" if trained.grouped_by == "animal" else "video",
+        unit=trained.unit,
         seed=SEED,
     )
     save_temporal_head(found.head, options.files.temporal_head)

@@ -11,7 +11,7 @@ import click
 
 from i3d_client.errors import InputError, MissingExtraError
 from i3d_client.options import usable_cores
-from i3d_export.cli_options import repository_option
+from i3d_export.cli_options import engines_option, repository_option
 from i3d_export.many_values import ManyValuesCommand
 
 if TYPE_CHECKING:
@@ -106,15 +106,7 @@ _NEEDED = ("jinja2", "matplotlib", "scipy", "sklearn")
     show_default=True,
     help="Of the models to export: one or several.",
 )
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    type=click.Choice(["openvino", "tensorrt"]),
-    default=["openvino"],
-    show_default=True,
-    help="What will execute the models: one or several.",
-)
+@engines_option
 @click.option(
     "--served-stride",
     type=click.IntRange(1),

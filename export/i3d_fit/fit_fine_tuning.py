@@ -73,7 +73,7 @@ def fine_tune_fit(
         scratch=cache / _SCRATCH,
         epochs=options.epochs,
         seed=SEED,
-        unit="animal" if trained.grouped_by == "animal" else "video",
+        unit=trained.unit,
         on_epoch=lambda epoch: say(_epoch_text(epoch, of=options.epochs)),
         on_window=lambda done, of: _tell_windows(done, of, say),
         say=say,

@@ -11,7 +11,7 @@ import numpy as np
 from i3d_client.contract import ModelContract
 from i3d_export.architecture import LAYERS, LOGITS, Mixed
 from i3d_export.checkpoint import Variables
-from i3d_export.network import build_network, layer_name, load_variables
+from i3d_export.network import layer_name, network_of
 from i3d_export.tensorflow_quietly import keras
 from i3d_fit.errors import FitError
 
@@ -61,13 +61,7 @@ def split_network(variables: Variables, *, contract: ModelContract, blocks: int)
         raise FitError(
             f"blocks to train: expected 1 … {len(BLOCKS)}, counted from the end, got {blocks}"
         )
-    network = build_network(
-        clip_frames=contract.clip_frames,
-        height=contract.height,
-        width=contract.width,
-        classes=len(variables[f"{LOGITS}/conv_3d/b"]),
-    )
-    load_variables(network, variables)
+    network = network_of(variables, contract)
     chosen = BLOCKS[-blocks:]
     cut = network.get_layer(layer_name(chosen[0].branches[0][0].name)).input
     return NetworkParts(

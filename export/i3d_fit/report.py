@@ -6,16 +6,14 @@ One file that needs nothing else and fetches nothing. The two pictures in it lie
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i3d_client.durable import complete_file
-from i3d_client.errors import MissingExtraError
 from i3d_ethogram.colours import colours_of
+from i3d_ethogram.page.self_contained import page_source, page_template, source_hash, trusted
 from i3d_fit.report_pictures import confusion_png, learning_curve_png
 from i3d_fit.report_sections import (
     class_rows,
@@ -28,12 +26,12 @@ from i3d_fit.report_sections import (
 from i3d_fit.training import Trained
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    pass
 
 REPORT_FILE = "report.html"
 CONFUSION_FILE = "confusion.png"
 CURVE_FILE = "learning_curve.png"
-_PACKAGE, _TEMPLATES = "i3d_fit", "templates"
+_PACKAGE = "i3d_fit"
 
 
 def write_report(path: Path, document: Mapping[str, Any], trained: Trained) -> None:
@@ -68,8 +66,12 @@ def report_html(
     Raises:
         MissingExtraError: Jinja is not installed.
     """
-    template = _template()
-    style = "\n".join([_source("fit_report.css"), *_colour_rules(trained.measures.labels)])
+    template = page_template(
+        _PACKAGE, "fit_report.html.j2", extra="fit", needed_for=f"Making {REPORT_FILE}"
+    )
+    style = "\n".join(
+        [page_source(_PACKAGE, "fit_report.css"), *_colour_rules(trained.measures.labels)]
+    )
     page: str = template.render(
         title=document["name"],
         document=document,
@@ -87,25 +89,10 @@ def report_html(
         account=trained.account.sentences(),
         provenance=provenance_rows(document),
         options=json.dumps(document["options"], indent=1, ensure_ascii=False),
-        style=_whole(style),
-        style_hash=_hash(style),
+        style=trusted(style),
+        style_hash=source_hash(style),
     )
     return page
-
-
-def _template() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("fit", needed_for=f"Making {REPORT_FILE}") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(_PACKAGE, _TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("fit_report.html.j2")
 
 
 def _colour_rules(labels: tuple[str, ...]) -> list[str]:
@@ -115,17 +102,3 @@ def _colour_rules(labels: tuple[str, ...]) -> list[str]:
 
 def _data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def _source(name: str) -> str:
-    return resources.files(_PACKAGE).joinpath(_TEMPLATES, name).read_text()
-
-
-def _hash(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _whole(source: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(source)  # noqa: S704 - our own file and our own colours

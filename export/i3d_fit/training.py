@@ -66,6 +66,11 @@ class Trained:
     suggestions: tuple[Suggestion, ...]
     seconds: float
 
+    @property
+    def unit(self) -> str:
+        """What a group is: ``animal`` or ``video``."""
+        return _unit_of(self.grouped_by)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
@@ -99,7 +104,7 @@ class Groups:
     @property
     def unit(self) -> str:
         """What a group is: ``animal`` or ``video``."""
-        return "animal" if self.by == "animal" else "video"
+        return _unit_of(self.by)
 
 
 def train(
@@ -195,6 +200,10 @@ def windows_of(trained: Trained, recording: str) -> NDArray[np.int64]:
     names = trained.material.recording_names
     place = names.index(recording) if recording in names else -1
     return np.flatnonzero(trained.material.recordings == place)
+
+
+def _unit_of(grouped_by: str) -> str:
+    return "animal" if grouped_by == "animal" else "video"
 
 
 def _material(

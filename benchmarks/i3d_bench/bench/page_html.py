@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
 from html import escape
-from importlib import resources
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +13,12 @@ from i3d_bench.bench.bench_results import BenchResults
 from i3d_bench.bench.bench_tables import table_of
 from i3d_bench.bench.figure_style import PageSvg
 from i3d_bench.bench.figures import FIGURES, figure_svg
-from i3d_client.errors import MissingExtraError
+from i3d_ethogram.page.self_contained import page_source, page_template, source_hash, trusted
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_PACKAGE, _TEMPLATES = "i3d_bench.bench", "templates"
+_PACKAGE = "i3d_bench.bench"
 
 
 def bench_html(
@@ -38,10 +35,14 @@ def bench_html(
     Raises:
         MissingExtraError: matplotlib or Jinja is not installed.
     """
-    template = _template()
+    template = page_template(
+        _PACKAGE, "bench.html.j2", extra="report", needed_for="Making bench.html"
+    )
     drawn = {name: figure_svg(results, name) for name in FIGURES}
-    style = "\n".join([_source("bench.css"), *(one.style for one in drawn.values() if one)])
-    script = _source("bench.js")
+    style = "\n".join(
+        [page_source(_PACKAGE, "bench.css"), *(one.style for one in drawn.values() if one)]
+    )
+    script = page_source(_PACKAGE, "bench.js")
     page: str = template.render(
         title=title,
         version=version("i3d-triton"),
@@ -50,27 +51,12 @@ def bench_html(
         before=[_table(results, name) for name in before],
         figures=[_figure(results, name, svg) for name, svg in drawn.items()],
         after=[_table(results, name) for name in after],
-        style=_whole(style),
-        script=_whole(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style=trusted(style),
+        script=trusted(script),
+        style_hash=source_hash(style),
+        script_hash=source_hash(script),
     )
     return page
-
-
-def _template() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", needed_for="Making bench.html") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(_PACKAGE, _TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("bench.html.j2")
 
 
 def _figure(results: BenchResults, name: str, drawn: PageSvg | None) -> dict[str, Any]:
@@ -79,7 +65,7 @@ def _figure(results: BenchResults, name: str, drawn: PageSvg | None) -> dict[str
         "name": name,
         "title": kind.title,
         "caption": _marked(kind.caption),
-        "svg": None if drawn is None else _whole(drawn.svg),
+        "svg": None if drawn is None else trusted(drawn.svg),
         "tables": [_table(results, table) for table in kind.tables],
     }
 
@@ -95,20 +81,6 @@ def _table(results: BenchResults, name: str) -> dict[str, Any]:
     }
 
 
-def _source(name: str) -> str:
-    return resources.files(_PACKAGE).joinpath(_TEMPLATES, name).read_text()
-
-
-def _hash(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
 def _marked(text: str) -> Markup:
     """Show what Markdown marks as code."""
-    return _whole(re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text)))
-
-
-def _whole(source: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(source)  # noqa: S704 - our own files, or escaped by _marked or matplotlib
+    return trusted(re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text)))

@@ -7,16 +7,13 @@ each does not grow with its length, but for one byte a cell (``raster``).
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from i3d_client.durable import complete_file
-from i3d_client.errors import MissingExtraError, ResultError
+from i3d_client.errors import ResultError
 from i3d_client.printable import printable
 from i3d_ethogram.colours import UNSCORED_COLOUR
 from i3d_ethogram.ethogram import Ethogram
@@ -29,10 +26,11 @@ from i3d_ethogram.page.report_provenance import made_by, source_of
 from i3d_ethogram.page.report_recording import DOUBTFUL_BELOW, LONGEST, RecordingNumbers, numbers_of
 from i3d_ethogram.page.report_sections import Shown, numbers_together, shown_of
 from i3d_ethogram.page.report_strips import WHY_NO_STRIP, longest_strips, strips_note
+from i3d_ethogram.page.self_contained import page_source, page_template, source_hash, trusted
 
 REPORT_PAGE = "report.html"
 MOST_DETAILED = 60
-_TEMPLATES = "templates"
+_PACKAGE = "i3d_ethogram.page"
 _PIECES_AT_ONCE = 1000
 
 
@@ -64,7 +62,7 @@ def write_report(
         MissingExtraError: Jinja is not installed.
         OutputError: the page cannot be written.
     """
-    template = _template()
+    template = page_template(_PACKAGE, "report.html.j2", extra="report", needed_for="report.html")
     recordings, timelines = [], Timelines()
     for ethogram in ethograms:
         recordings.append(numbers_of(ethogram, out=out, moved_to=moved_to))
@@ -80,21 +78,6 @@ def write_report(
         for piece in pieces:
             file.write(piece)
     return out / REPORT_PAGE
-
-
-def _template() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("report", needed_for="report.html") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("i3d_ethogram.page", _TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _content(
@@ -116,14 +99,17 @@ def _content(
         entries.append(view.Entry(animal, of_animal, numbers))
     strips = dict(longest_strips(recordings))
     columns = [column for column in metadata.columns if column != ANIMAL]
-    style, script = _source("report.css") + _colours(shown), _source("report.js")
+    style, script = (
+        page_source(_PACKAGE, "report.css") + _colours(shown),
+        page_source(_PACKAGE, "report.js"),
+    )
     return {
         "title": title,
         "version": version("i3d-triton"),
-        "style": _markup(style),
-        "script": _markup(script),
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
+        "style": trusted(style),
+        "script": trusted(script),
+        "style_hash": source_hash(style),
+        "script_hash": source_hash(script),
         "notes": notes_on(recordings, animals, unmatched=metadata.unmatched, left_out=left_out),
         "shown": shown,
         "columns": columns,
@@ -155,7 +141,7 @@ def _content(
         "strips": strips_note(strips),
         "made_by": made_by(recordings),
         "sources": [source_of(recording) for recording in recordings],
-        "data": _markup(
+        "data": trusted(
             embedded_json(
                 recordings,
                 animals,
@@ -168,20 +154,6 @@ def _content(
     }
 
 
-def _source(name: str) -> str:
-    return (resources.files("i3d_ethogram.page") / _TEMPLATES / name).read_text(encoding="utf-8")
-
-
 def _colours(shown: Shown) -> str:
     rows = [*enumerate(shown.colours), ("u", UNSCORED_COLOUR)]
     return "".join(f".r{row}{{--row:{colour}}}\n" for row, colour in rows)
-
-
-def _hash(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-def _markup(source: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(source)  # noqa: S704  # our own files, and JSON that embedded_json made safe
