@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,6 +184,8 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
             cache=cache,
             told=told,
         )
+    for one in _of_earlier_fits(options, document):
+        told.doubt(one)
     if not options.export:
         return document
     return _export(options, document, features, trained, cache=cache, told=told)
@@ -352,6 +354,22 @@ def _fine_tune(
     document = {**document, "fine_tuning": found, "times_s": times}
     _write_both(options, document, trained)
     return document
+
+
+def _of_earlier_fits(options: FitOptions, document: dict[str, Any]) -> Iterator[str]:
+    """Yield what to know about files of this name that this fit has not made."""
+    files = options.files
+    fine_tuned = document.get("fine_tuning") or {}
+    made = (
+        (files.temporal_head, "--context", document.get("temporal") is not None),
+        (files.network, "--fine-tune", fine_tuned.get("network_sha256") is not None),
+    )
+    for file, option, is_made in made:
+        if not is_made and file.exists():
+            yield (
+                f"{file.name}: is of an earlier fit, this one made none ({option}); it knows nothing "
+                "of what was annotated since"
+            )
 
 
 def _export(

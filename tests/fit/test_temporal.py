@@ -118,6 +118,21 @@ def test_a_fit_with_context_writes_a_head_that_classify_reads(shared_lab: Lab) -
     assert "Among its neighbours" in (shared_lab.folder / "context" / "report.html").read_text()
 
 
+def test_heads_of_an_earlier_fit_are_named(shared_lab: Lab) -> None:
+    old = [shared_lab.folder / f"older.{kind}" for kind in ("temporal.npz", "keras")]
+    for file in old:
+        file.write_bytes(b"of an earlier fit")
+    _, heard = shared_lab.fit("older", context=64)
+    assert [doubt.partition(":")[0] for doubt in heard.doubts if "earlier fit" in doubt] == [
+        "older.keras"
+    ]
+    _, heard = shared_lab.fit("older")
+    assert [doubt.partition(":")[0] for doubt in heard.doubts if "earlier fit" in doubt] == [
+        "older.temporal.npz",
+        "older.keras",
+    ]
+
+
 def test_context_does_not_go_with_another_network(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("video,start_s,stop_s,label\n")
     given = ["--videos", "v.mp4", "--annotations", str(tmp_path / "a.csv"), "--out", "mice"]
