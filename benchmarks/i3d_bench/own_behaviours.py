@@ -22,7 +22,7 @@ natural
     Seconds of each behaviour in a recording with natural shares, of one more animal.
 real
     A real video whose mouse moves or stands still (``i3d_bench.moving``): fitted on its first
-    60 %, tested on the rest.
+    60 %, tested on the rest; once as usual, once on a window from every frame at FP32.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ from i3d_ethogram.compare.comparison import MODEL, CompareOptions, Comparison
 STRIDE = 8
 PRECISIONS = ("fp32", "fp16", "int8")
 FITTED_ON_SHARE = 0.6
+# Stride and precision of the features, and the models' stride: as usual, and the most there is.
+REAL_FITS = ((STRIDE, "int8", STRIDE), (1, "fp32", 1))
+REAL_PRECISIONS = ("fp32", "int8")
 
 
 class Work:
@@ -242,20 +245,27 @@ def natural(work: Work) -> dict[str, Any]:
 
 
 def real(work: Work, video: Path) -> dict[str, Any]:
-    """Measure on a real video; see the module."""
-    fitted_on = first_part(video, work.folder / "real_annotations", share=FITTED_ON_SHARE)
-    options = ("--precision", "fp32", "int8", "--served-stride", str(STRIDE), "--force")
-    fitted = work.fit("real", [video], fitted_on, *options)
-    rest = rest_of(video, work.folder / "real_annotations", share=FITTED_ON_SHARE)
-    return {
-        "video": video.name,
-        "fitted_on_share": FITTED_ON_SHARE,
-        "fit": summary_of(fitted),
-        "served": {
-            precision: work.served(f"real_{precision}", [video], rest)
-            for precision in ("fp32", "int8")
-        },
-    }
+    """Measure on a real video, with windows far apart and close together; see the module."""
+    folder = work.folder / "real_annotations"
+    fitted_on = first_part(video, folder, share=FITTED_ON_SHARE)
+    rest = rest_of(video, folder, share=FITTED_ON_SHARE)
+    fits = []
+    for stride, precision, served_stride in REAL_FITS:
+        name = f"real{stride}"
+        of_features = ("--stride", str(stride), "--features-precision", precision)
+        of_models = ("--served-stride", str(served_stride), "--precision", *REAL_PRECISIONS)
+        fitted = work.fit(name, [video], fitted_on, *of_features, *of_models, "--force")
+        served = {one: work.served(f"{name}_{one}", [video], rest) for one in REAL_PRECISIONS}
+        fits.append(
+            {
+                "stride": stride,
+                "features_precision": precision,
+                "served_stride": served_stride,
+                "fit": summary_of(fitted),
+                "served": served,
+            }
+        )
+    return {"video": video.name, "fitted_on_share": FITTED_ON_SHARE, "fits": fits}
 
 
 def _by_animal(split: Split) -> tuple[str | Path, ...]:

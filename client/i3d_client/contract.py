@@ -54,6 +54,19 @@ class Normalisation:
     add: float
 
 
+_GEOMETRY = ("height", "width", "colour", "clip_frames", "resize", "normalisation")
+
+
+def geometry_of(contract: ModelContract) -> dict[str, Any]:
+    """Return what decides what a network sees, as plain values.
+
+    Neither labels nor how windows are sent are in it: two networks of one geometry and one
+    checkpoint give the same features.
+    """
+    document = asdict(contract)
+    return {field: document[field] for field in _GEOMETRY}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelContract:
     """A model's input and output, as fixed at export.

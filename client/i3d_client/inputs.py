@@ -302,5 +302,5 @@ def _at(recording: Input) -> str:
 def _clash(first: Input, second: Input, what: str) -> str:
     return (
         f"{printable(first.files[0])} and {printable(second.files[0])}: {what}. Name the folder "
-        "above both instead, or classify them with two different --out folders"
+        "above both instead, or a list of both (.txt), or take two different --out folders"
     )

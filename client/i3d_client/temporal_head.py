@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_client.contract import FEATURE_SIZE
+from i3d_client.contract import FEATURE_SIZE, ModelContract, geometry_of
 from i3d_client.durable import complete_file
 from i3d_client.errors import InputError
 from i3d_client.printable import printable
@@ -44,7 +46,9 @@ class TemporalHead:
         context: (1024, classes) float32.
         bias: (classes,) float32.
         labels: of the classes.
-        context_frames: how far the neighbourhood reaches, both sides together.
+        context_frames: how far the neighbourhood reaches, both sides together, 1 or more.
+        geometry: of the network whose features it takes (``contract.geometry_of``).
+        checkpoint_sha256: of that network's weights; empty if that is not known.
         sha256: of the file; empty if it is of none.
     """
 
@@ -53,6 +57,8 @@ class TemporalHead:
     bias: Floats
     labels: tuple[str, ...]
     context_frames: int
+    geometry: Mapping[str, Any]
+    checkpoint_sha256: str
     sha256: str = ""
 
     def probabilities(self, features: Floats, means: Floats) -> Floats:
@@ -83,21 +89,29 @@ def save_temporal_head(head: TemporalHead, path: Path) -> None:
         bias=head.bias,
         labels=np.array(head.labels),
         context_frames=np.int64(head.context_frames),
+        geometry=np.array(json.dumps(dict(head.geometry), sort_keys=True)),
+        checkpoint_sha256=np.array(head.checkpoint_sha256),
     )
     with complete_file(path) as file:
         file.write(content.getvalue())
 
 
-def read_temporal_head(path: Path, *, labels: tuple[str, ...]) -> TemporalHead:
+def read_temporal_head(
+    path: Path, *, contract: ModelContract, checkpoint_sha256: str | None
+) -> TemporalHead:
     """Read what ``save_temporal_head`` wrote.
 
     Args:
         path: of the file.
-        labels: of the model whose features it is for; its own must be these, in this order.
+        contract: of the model whose features it is for; the head's labels must be its labels, in
+            their order, and its geometry the model's.
+        checkpoint_sha256: of that model's weights, which must be those of the head; None or empty
+            if it does not say.
 
     Raises:
         InputError: it cannot be read, or is for another model.
     """
+    labels = contract.labels
     try:
         content = path.read_bytes()
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -106,10 +120,12 @@ def read_temporal_head(path: Path, *, labels: tuple[str, ...]) -> TemporalHead:
                 context=_of_shape(arrays, "context", (FEATURE_SIZE, len(labels))),
                 bias=_of_shape(arrays, "bias", (len(labels),)),
                 labels=tuple(arrays["labels"].tolist()),
-                context_frames=int(arrays["context_frames"]),
+                context_frames=_least_one(arrays, "context_frames"),
+                geometry=dict(json.loads(str(arrays["geometry"]))),
+                checkpoint_sha256=str(arrays["checkpoint_sha256"]),
                 sha256=hashlib.sha256(content).hexdigest(),
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
             f"{printable(path)}: expected a temporal head for {len(labels)} labels, as i3d fit "
@@ -120,6 +136,13 @@ def read_temporal_head(path: Path, *, labels: tuple[str, ...]) -> TemporalHead:
             f"{printable(path)}: its labels are {', '.join(map(printable, head.labels))}; the "
             f"model's are {', '.join(map(printable, labels))}. Name the model that it was fitted "
             "with"
+        )
+    weights = {head.checkpoint_sha256, checkpoint_sha256 or head.checkpoint_sha256} - {""}
+    if len(weights) > 1 or head.geometry != json.loads(json.dumps(geometry_of(contract))):
+        raise InputError(
+            f"{printable(path)}: it was fitted on features of another network than this model's "
+            "(other weights, or another geometry), so its answers would mean nothing. Name the "
+            "model that it was fitted with, or fit it anew with i3d fit --context"
         )
     return head
 
@@ -222,6 +245,13 @@ def _answered(near: deque[_Placed], place: int, head: TemporalHead) -> SpanResul
     probabilities = head.probabilities(asked.features(), means)
     probabilities[~asked.span.scored] = 0
     return replace(asked.span, probabilities=probabilities)
+
+
+def _least_one(arrays: np.lib.npyio.NpzFile, name: str) -> int:
+    number = int(arrays[name])
+    if number < 1:
+        raise ValueError(f"{name}: expected 1 or more, got {number}")
+    return number
 
 
 def _of_shape(arrays: np.lib.npyio.NpzFile, name: str, shape: tuple[int, ...]) -> Floats:

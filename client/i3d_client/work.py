@@ -439,7 +439,11 @@ def _prepare(
         identity["features"] = True
     temporal_head = None
     if options.temporal_head is not None:
-        temporal_head = read_temporal_head(options.temporal_head, labels=contract.labels)
+        temporal_head = read_temporal_head(
+            options.temporal_head,
+            contract=contract,
+            checkpoint_sha256=model.build.get("checkpoint_sha256"),
+        )
         identity["temporal_head"] = temporal_head.sha256
     identity = json.loads(json.dumps(identity))
     if run is not None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import codecs
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import docker
 import docker.errors
@@ -22,6 +20,7 @@ from docker.types import DeviceRequest, Mount
 
 import i3d_client
 import i3d_export
+from i3d_client.signals import ended_by_exception
 from i3d_export.errors import PlanError
 from i3d_export.plans import cache_folder
 from i3d_export.plans_in_container import PlansRequest
@@ -48,7 +47,7 @@ def run_plans_in_docker(request: PlansRequest, *, release: str, echo: Echo) -> i
     image = f"{IMAGE}:{release}-py3"
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
-    with _ended_by_exception(), _daemon() as client:
+    with ended_by_exception(), _daemon() as client:
         _require_image(client, image, echo)
         settings = container_settings(request, image=image, cache=cache)
         return _run(client, settings, echo)
@@ -89,26 +88,6 @@ def container_settings(request: PlansRequest, *, image: str, cache: Path) -> dic
         "network_mode": "none",
         "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu", "compute", "utility"]])],
     }
-
-
-@contextmanager
-def _ended_by_exception() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP unwind the stack as SIGINT does; those set otherwise are left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, _: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    taken = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _bind(target: str, source: Path, *, read_only: bool = False) -> Mount:

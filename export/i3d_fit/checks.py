@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ from i3d_ethogram.annotations.annotation_video import (
     is_of_other_video,
 )
 from i3d_ethogram.compare.alignment import alignment_of
-from i3d_ethogram.compare.annotated_frames import Frames, annotate_frames
+from i3d_ethogram.compare.annotated_frames import Frames, annotate_frames, is_alike
 
 _PAST_END_US = 1_000_000  # people stop their last bout late, programs round
 
@@ -33,24 +34,52 @@ _APART_KAPPA = 0.2
 _OTHERS_KAPPA = 0.5
 _LEAST_RECORDINGS = 3
 
-DoubtKind = Literal["video", "length", "rate", "outside", "shift", "factor", "chance", "apart"]
+DoubtKind = Literal[
+    "labels", "groups", "video", "length", "rate", "outside", "shift", "factor", "chance", "apart"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
-    """One sentence on why an annotation may be wrong.
+    """One sentence on why an annotation, or what was made of all of them, may be wrong.
 
     Attributes:
-        recording: its name; empty if the annotation is of none.
-        kind: of another ``video``, of one of another ``length`` or ``rate``, with events
-            ``outside``; agreeing much better after a ``shift``, or stretched by a ``factor``; no
-            better than by ``chance``; or far less than the others do, ``apart``.
+        recording: its name; empty if it is not of one alone.
+        kind: two ``labels`` or ``groups`` that may be one; an annotation of another ``video``, of
+            one of another ``length`` or ``rate``, with events ``outside``; agreeing much better
+            after a ``shift``, or stretched by a ``factor``; no better than by ``chance``; or far
+            less than the others do, ``apart``.
         said: for people.
     """
 
     recording: str
     kind: DoubtKind
     said: str
+
+
+def check_labels(labels: Sequence[str]) -> list[Doubt]:
+    """Return what is to be said of classes whose names hardly differ."""
+    return [
+        Doubt(
+            recording="",
+            kind="labels",
+            said=f"the behaviours {printable(first)!r} and {printable(second)!r} are two, since "
+            "one annotation has both. If they are one: "
+            f"--rename {printable(second)}={printable(first)}",
+        )
+        for first, second in combinations(labels, 2)
+        if is_alike(first, second)
+    ]
+
+
+def check_groups(by: str) -> list[Doubt]:
+    """Return what is to be said of what recordings are grouped by (``groups.groups_of``)."""
+    if by in ("animal", "video"):
+        return []
+    said = (
+        f"grouped by {by}. If one of them is of an animal that another is of, the test is too good"
+    )
+    return [Doubt(recording="", kind="groups", said=f"{said}: add them to --metadata")]
 
 
 def check_unmatched(annotations: Sequence[Annotation]) -> list[Doubt]:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from i3d_client.access import Access
-from i3d_client.contract import ModelContract
+from i3d_client.contract import ModelContract, geometry_of
 from i3d_client.durable import complete_file, write_errors
 from i3d_client.triton import Connection
 from i3d_export.precision import Precision
@@ -28,8 +26,6 @@ from i3d_fit.errors import FitError
 
 _MODEL_FILE = "feature_model.json"
 _REPOSITORY = "repository"
-# What must be the same for two networks to see the same: neither labels nor how windows are sent.
-_GEOMETRY = ("height", "width", "colour", "clip_frames", "resize", "normalisation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,19 +177,13 @@ def check_geometry(contract: ModelContract, *, wanted: ModelContract, of: str) -
         FitError: a field differs.
     """
     found, expected = geometry_of(contract), geometry_of(wanted)
-    for field in _GEOMETRY:
+    for field in found:
         if found[field] != expected[field]:
             raise FitError(
                 f"{of}: {field}: expected {expected[field]}, as profile {wanted.profile} has it, "
                 f"got {found[field]}. Choose the model's own profile with --profile, or leave "
                 "--server and --model out"
             )
-
-
-def geometry_of(contract: ModelContract) -> dict[str, Any]:
-    """Return what decides what a network sees, as plain values."""
-    document = dataclasses.asdict(contract)
-    return {field: document[field] for field in _GEOMETRY}
 
 
 def _known_model(folder: Path) -> str | None:

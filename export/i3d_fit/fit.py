@@ -15,13 +15,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i3d_client.durable import write_errors
+from i3d_client.errors import InputError
 from i3d_client.inputs import Input, collect
+from i3d_client.printable import printable
 from i3d_client.temporal_head import save_temporal_head
 from i3d_export.errors import GateError
+from i3d_export.export import model_name
 from i3d_export.head import save_head
+from i3d_export.precision import PRECISIONS
 from i3d_export.profiles import Profile, load_profile
+from i3d_export.repository import BUILD_FILE
 from i3d_export.stage_cache import StageResult, cache_folder, sha256_of
-from i3d_fit.checks import Doubt, check_annotations, check_unmatched
+from i3d_fit.checks import (
+    Doubt,
+    check_annotations,
+    check_groups,
+    check_labels,
+    check_unmatched,
+)
 from i3d_fit.errors import FitError
 from i3d_fit.feature_source import EmbeddedSource, FeatureSource, ServedSource
 from i3d_fit.features import FeatureRun, compute_features, weights_doubt
@@ -38,14 +49,10 @@ from i3d_fit.fit_files import (
     write_windows,
 )
 from i3d_fit.fit_options import FitOptions
-from i3d_fit.fit_profile import (
-    check_replaceable,
-    profile_text,
-    weights_sha256,
-    write_profile,
-)
+from i3d_fit.fit_profile import profile_text, weights_sha256, write_profile
 from i3d_fit.groups import groups_of
 from i3d_fit.labels import choose_labels
+from i3d_fit.replaceable import check_replaceable
 from i3d_fit.report import REPORT_FILE, write_report
 from i3d_fit.suggestion_files import (
     SuggestedVideo,
@@ -53,7 +60,7 @@ from i3d_fit.suggestion_files import (
     write_suggestions_project,
     write_suggestions_table,
 )
-from i3d_fit.temporal import Temporal, fit_temporal
+from i3d_fit.temporal import Network, Temporal, fit_temporal
 from i3d_fit.training import SEED, Classes, Groups, Trained, train
 
 if TYPE_CHECKING:
@@ -103,9 +110,14 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         KeyboardInterrupt: it was interrupted; features that are done are kept.
         I3dError: something cannot be used; the message says what.
     """
-    check_replaceable(options.files.profile, overwrite=options.overwrite)
+    check_replaceable(
+        options.files,
+        given=(*options.annotations, *([options.metadata] if options.metadata else [])),
+        overwrite=options.overwrite,
+    )
     profile = load_profile(options.profile)
     inputs = collect(options.videos, glob=None, concatenate=False, on_note=told.say)
+    _check_names(inputs)
     annotated = annotations_of(options.annotations, inputs, chosen=options.chosen)
     classes = Classes(
         labels=choose_labels(
@@ -129,7 +141,11 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
     )
     with write_errors(options.files.folder):
         options.files.folder.mkdir(parents=True, exist_ok=True)
-    doubts = _first_doubts(annotated, inputs)
+    doubts = [
+        *check_labels(classes.labels),
+        *check_groups(groups.by),
+        *_first_doubts(annotated, inputs),
+    ]
     for one in doubts:
         told.doubt(_said(one))
     cache = options.cache or cache_folder()
@@ -184,11 +200,29 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
             cache=cache,
             told=told,
         )
-    for one in _of_earlier_fits(options, document):
-        told.doubt(one)
+    for text in _of_earlier_fits(options, document):
+        told.doubt(text)
     if not options.export:
+        for text in _older_models(options, document):
+            told.doubt(text)
         return document
     return _export(options, document, features, trained, cache=cache, told=told)
+
+
+def _check_names(inputs: Sequence[Input]) -> None:
+    """See that tables can name the videos.
+
+    Raises:
+        InputError: a name is not UTF-8.
+    """
+    for given in inputs:
+        try:
+            str(given.files[0].resolve()).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{printable(given.files[0])}: expected a name in UTF-8, so that tables can hold "
+                "it. Rename the file or the folder"
+            ) from error
 
 
 def _first_doubts(annotated: AnnotatedVideos, inputs: Sequence[Input]) -> list[Doubt]:
@@ -314,6 +348,10 @@ def _add_context(
         trained.material,
         trained.cross_validation,
         context_frames=context_frames,
+        network=Network(
+            contract=features.contract,
+            checkpoint_sha256=(features.model.get("build") or {}).get("checkpoint_sha256", ""),
+        ),
         unit=trained.unit,
         seed=SEED,
     )
@@ -367,8 +405,26 @@ def _of_earlier_fits(options: FitOptions, document: dict[str, Any]) -> Iterator[
     for file, option, is_made in made:
         if not is_made and file.exists():
             yield (
-                f"{file.name}: is of an earlier fit, this one made none ({option}); it knows nothing "
-                "of what was annotated since"
+                f"{file.name}: is of an earlier fit, this one made none ({option}); it knows "
+                "nothing of what was annotated since"
+            )
+
+
+def _older_models(options: FitOptions, document: dict[str, Any]) -> Iterator[str]:
+    """Yield what to know about models of this name that are not of this fit."""
+    weights = (document["fine_tuning"] or {}).get("network_sha256") or document["head_sha256"]
+    for precision in PRECISIONS:
+        folder = options.repository / model_name(options.files.name, precision)
+        try:
+            is_of_this = weights in (folder / "1" / BUILD_FILE).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):
+            is_of_this = False
+        if not is_of_this:
+            yield (
+                f"{printable(folder)}: is of an earlier fit, and answers by that one's labels and "
+                f"annotation. Export it anew with --precision {precision}, or remove that folder"
             )
 
 
@@ -394,29 +450,33 @@ def _export(
         told.judged(one)
 
     names = set(trained.material.recording_names)
-    for precision in options.precisions:
-        try:
-            models += export_models(
-                profile=str(options.files.profile),
-                repository=options.repository,
-                precisions=(precision,),
-                engines=options.engines,
-                calibrate=[video.path for video in features.videos if video.recording in names],
-                annotations=options.files.folder / ANNOTATIONS_FILE,
-                force=options.force,
-                cache=cache,
-                on_stage=told.stage,
-                on_judged=keep,
-                on_doubt=told.doubt,
-            )
-        except GateError as error:
-            refused = refused or error
-    seconds = time.monotonic() - started
-    said = None if refused is None else str(refused)
-    exported = describe_models(models, judged, seconds=seconds, refused=said)
-    times = {**document["times_s"], "export": exported.pop("export_s")}
-    document = {**document, **exported, "times_s": times}
-    _write_both(options, document, trained)
+    try:
+        for precision in options.precisions:
+            try:
+                models += export_models(
+                    profile=str(options.files.profile),
+                    repository=options.repository,
+                    precisions=(precision,),
+                    engines=options.engines,
+                    calibrate=[video.path for video in features.videos if video.recording in names],
+                    annotations=options.files.folder / ANNOTATIONS_FILE,
+                    force=options.force,
+                    cache=cache,
+                    on_stage=told.stage,
+                    on_judged=keep,
+                    on_doubt=told.doubt,
+                )
+            except GateError as error:
+                refused = refused or error
+    finally:
+        seconds = time.monotonic() - started
+        said = None if refused is None else str(refused)
+        exported = describe_models(models, judged, seconds=seconds, refused=said)
+        times = {**document["times_s"], "export": exported.pop("export_s")}
+        document = {**document, **exported, "times_s": times}
+        _write_both(options, document, trained)
+    for text in _older_models(options, document):
+        told.doubt(text)
     if refused is not None:
         raise refused
     return document

@@ -95,7 +95,7 @@ _NEEDED = ("jinja2", "matplotlib", "scipy", "sklearn")
     type=click.Choice(["int8", "fp32"]),
     default="int8",
     show_default=True,
-    help="What features are computed in: fp32 takes about three times as long.",
+    help="What features are computed in: fp32 takes three times as long or more.",
 )
 @click.option(
     "--precision",
@@ -248,14 +248,18 @@ def fit(
 
 
 def _names(given: Sequence[str]) -> dict[str, str]:
-    names = {}
+    names: dict[str, str] = {}
     for text in given:
         name, sign, label = text.partition("=")
         if not sign or not name.strip():
             raise InputError(
                 f"--rename {text}: expected ANNOTATED=LABEL, or ANNOTATED= to leave out"
             )
-        names[name.strip()] = label.strip()
+        if names.setdefault(name.strip(), label.strip()) != label.strip():
+            raise InputError(
+                f"--rename {text}: {name.strip()} was to be {names[name.strip()]!r} already. Give "
+                "it once"
+            )
     return names
 
 

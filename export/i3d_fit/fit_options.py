@@ -12,6 +12,7 @@ from i3d_client.errors import InputError
 from i3d_client.printable import printable
 from i3d_ethogram.annotations.annotation_boris import Chosen
 from i3d_export.precision import Precision
+from i3d_export.profiles import shipped_profiles
 from i3d_export.quantisation import Engine
 from i3d_fit.groups import GroupBy
 
@@ -109,13 +110,18 @@ def fit_files(out: Path) -> FitFiles:
     """Return where a fit writes that is called ``NAME`` or ``NAME.toml``.
 
     Raises:
-        InputError: it would be no name of a model.
+        InputError: it would be no name of a model, or is that of a shipped profile.
     """
     name = out.name.removesuffix(".toml")
     if not _NAME.fullmatch(name):
         raise InputError(
             f"--out {printable(out)}: expected a name of letters, digits, '_', '-' and '.', "
             f"starting with a letter or digit, got {printable(name)!r}: models are named after it"
+        )
+    if name in shipped_profiles():
+        raise InputError(
+            f"--out {printable(out)}: expected a name of your own, got that of a profile that "
+            "comes with the project: its models would be written over. Choose another"
         )
     return FitFiles(
         name=name,

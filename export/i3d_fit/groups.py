@@ -26,9 +26,9 @@ def groups_of(
     Args:
         recordings: their names, which differ.
         metadata: a table that says the animal of each (``i3d_ethogram.metadata``).
-        by: ``video``: each recording is a group; ``animal``: as the table says; None: by animal if
-            the table names one for every recording, by video otherwise. If it names some animals
-            alone, what is returned says so: two recordings of one animal may then be apart.
+        by: ``video``: each recording is a group; ``animal``: as the table says, of all; None: by
+            animal as far as the table names them, and each other recording by itself. What is
+            returned says of how many: an animal that is not named may then be on both sides.
 
     Raises:
         GroupsError: by animal is asked for, and that of a recording is not known.
@@ -38,15 +38,20 @@ def groups_of(
     if by == "video":
         return tuple(recordings), "video"
     animals = [table.animal(recording) for recording in recordings]
-    named = tuple(animal for animal in animals if animal is not None)
-    if recordings and len(named) == len(recordings):
-        return named, "animal"
+    missing = animals.count(None)
+    if recordings and not missing:
+        return tuple(animal for animal in animals if animal is not None), "animal"
     if by == "animal":
         raise GroupsError(_unnamed(recordings, table, metadata))
-    if named:
-        missing = len(recordings) - len(named)
-        return tuple(recordings), f"video (the animal of {missing} of {len(recordings)} is unknown)"
-    return tuple(recordings), "video"
+    if missing == len(recordings):
+        return tuple(recordings), "video"
+    groups = (
+        recording if animal is None else animal
+        for recording, animal in zip(recordings, animals, strict=True)
+    )
+    return tuple(
+        groups
+    ), f"animal ({missing} of {len(recordings)} videos by itself: animal unknown)"
 
 
 def _unnamed(recordings: Sequence[str], table: RecordingMetadata, metadata: Path | None) -> str:

@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from i3d_client.durable import complete_file
 from i3d_ethogram.colours import colours_of
@@ -24,9 +24,6 @@ from i3d_fit.report_sections import (
     verdict,
 )
 from i3d_fit.training import Trained
-
-if TYPE_CHECKING:
-    pass
 
 REPORT_FILE = "report.html"
 CONFUSION_FILE = "confusion.png"

@@ -65,7 +65,8 @@ def learning_curve_png(curve: LearningCurve) -> bytes:
                 linewidth=1.2,
                 marker="o",
                 markersize=3,
-                label=_short(label),
+                # matplotlib takes what begins with an underscore for nameless.
+                label=f" {_short(label)}" if label.startswith("_") else _short(label),
             )
         axes.plot(
             windows,

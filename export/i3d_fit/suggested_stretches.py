@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from i3d_ethogram.annotations.annotation import Annotation, Interval
-
-TO_ANNOTATE = "to annotate"
+from i3d_ethogram.annotations.annotation_boris import TO_ANNOTATE
 
 
 def divided_at_stretches(annotations: Sequence[Annotation]) -> list[Annotation]:

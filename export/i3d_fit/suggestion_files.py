@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from i3d_client.printable import printable
+from i3d_ethogram.annotations.annotation_boris import TO_ANNOTATE
 from i3d_ethogram.ethogram import seconds_text
 from i3d_ethogram.formats.boris_document import (
     BorisEvent,
@@ -20,7 +22,6 @@ from i3d_ethogram.formats.boris_document import (
 from i3d_ethogram.formats.origin import written_by
 from i3d_ethogram.formats.video_files import relative_path
 from i3d_ethogram.tables.csv_file import write_csv
-from i3d_fit.suggested_stretches import TO_ANNOTATE
 from i3d_fit.suggestions import Suggestion
 
 _HEADER = (
@@ -56,23 +57,38 @@ class SuggestedVideo:
 def unused_project(path: Path) -> Path:
     """Return where a project may be written without harm: ``path``, or the same with a number.
 
-    A project in which a person has annotated something, or a file that is no project, stays.
+    A project in which a person has annotated something stays, and so does a file that is none of
+    ours, also where the project's table goes (``.csv``).
     """
     number, free = 1, path
-    while free.exists() and not _is_untouched(free):
+    while not (_is_untouched(free) and _is_our_table(free.with_suffix(".csv"))):
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free
 
 
 def _is_untouched(path: Path) -> bool:
-    """Whether it is a project that holds nothing but stretches to annotate."""
+    """Whether it is a project of ours that holds nothing but stretches to annotate, or absent."""
     try:
-        observations = json.loads(path.read_bytes())["observations"].values()
-        codes = {event[2] for one in observations for event in one["events"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        project = json.loads(path.read_bytes())
+        known = {one["code"] for one in project["behaviors_conf"].values()}
+        codes = {event[2] for one in project["observations"].values() for event in one["events"]}
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return False
-    return codes <= {TO_ANNOTATE}
+    return TO_ANNOTATE in known and codes <= {TO_ANNOTATE}
+
+
+def _is_our_table(path: Path) -> bool:
+    """Whether it is a table of suggestions, or absent."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), None) == list(_HEADER)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, csv.Error):
+        return False
 
 
 def write_suggestions_table(path: Path, suggestions: Sequence[Suggestion]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i3d_client.contract import FEATURE_SIZE
+from i3d_client.contract import FEATURE_SIZE, ModelContract, geometry_of
 from i3d_client.temporal_head import TemporalHead, context_means
 from i3d_fit.calibration import Calibration, calibration_of
 from i3d_fit.cross_validation import CrossValidation
@@ -23,6 +23,21 @@ from i3d_fit.folds import training_windows
 from i3d_fit.logistic import weights_path
 from i3d_fit.material import Material
 from i3d_fit.measures import Measures, measure
+
+_WINDOWS_AT_ONCE = 1 << 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The network that features are of.
+
+    Attributes:
+        contract: gives its geometry.
+        checkpoint_sha256: of its weights; empty if that is not known.
+    """
+
+    contract: ModelContract
+    checkpoint_sha256: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +69,7 @@ def fit_temporal(
     validated: CrossValidation,
     *,
     context_frames: int,
+    network: Network,
     unit: str,
     seed: int,
 ) -> Temporal:
@@ -64,6 +80,7 @@ def fit_temporal(
         material: what to train and measure on.
         validated: the plain head's strength and folds.
         context_frames: how far a neighbourhood reaches, both sides together.
+        network: whose features these are.
         unit: what a group is, "video" or "animal".
         seed: decides the interval.
 
@@ -94,6 +111,8 @@ def fit_temporal(
             bias=np.ascontiguousarray(bias, np.float32),
             labels=material.labels,
             context_frames=context_frames,
+            geometry=geometry_of(network.contract),
+            checkpoint_sha256=network.checkpoint_sha256,
         ),
         measures=measure(
             material.codes,
@@ -112,13 +131,37 @@ def _means(
 ) -> NDArray[np.float32]:
     """Return the mean features of each window's neighbourhood, (n, 1024) float32."""
     found = {video.recording: video for video in videos}
+    return np.concatenate(
+        [
+            _means_of(found[name], material.starts[material.recordings == place], context_frames)
+            for place, name in enumerate(material.recording_names)
+        ]
+    )
+
+
+def _means_of(
+    video: VideoFeatures, wanted: NDArray[np.int64], context_frames: int
+) -> NDArray[np.float32]:
+    """Return those of the windows that begin at ``wanted``, (n,) int64, increasing.
+
+    Some thousand windows are held at a time, however long the video is.
+    """
+    starts = video.grid.starts(0, video.grid.count)
+    rows = np.searchsorted(starts, wanted)
     parts = []
-    for place, name in enumerate(material.recording_names):
-        video = found[name]
-        starts = video.grid.starts(0, video.grid.count)
-        means = context_means(
-            starts, np.asarray(video.features), video.scored, context_frames=context_frames
-        )
-        own = material.starts[material.recordings == place]
-        parts.append(means[np.searchsorted(starts, own)])
+    for first in range(0, len(starts), _WINDOWS_AT_ONCE):
+        stop = min(first + _WINDOWS_AT_ONCE, len(starts))
+        own = rows[(rows >= first) & (rows < stop)]
+        if len(own):
+            half = context_frames // 2
+            low = int(np.searchsorted(starts, starts[first] - half, side="left"))
+            high = int(np.searchsorted(starts, starts[stop - 1] + half, side="right"))
+            means = context_means(
+                starts[low:high],
+                np.asarray(video.features[low:high]),
+                video.scored[low:high],
+                context_frames=context_frames,
+                at=slice(first - low, stop - low),
+            )
+            parts.append(means[own - first])
     return np.concatenate(parts)

@@ -203,7 +203,7 @@ def windows_of(trained: Trained, recording: str) -> NDArray[np.int64]:
 
 
 def _unit_of(grouped_by: str) -> str:
-    return "animal" if grouped_by == "animal" else "video"
+    return "animal" if grouped_by.startswith("animal") else "video"
 
 
 def _material(

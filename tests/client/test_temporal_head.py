@@ -1,6 +1,7 @@
 """A last layer that sees a window among its neighbours."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.client.conftest import NUMBER_MODELS
 from tests.client.runs import classify, i3d_classify
 from tests.conftest import MakeVideo
 
-from i3d_client.contract import FEATURE_SIZE
+from i3d_client.contract import FEATURE_SIZE, ModelContract, geometry_of
 from i3d_client.errors import InputError
 from i3d_client.features_file import open_features
 from i3d_client.results import read_run
@@ -26,6 +27,7 @@ from i3d_client.temporal_head import (
 from i3d_client.windows import WindowGrid
 
 LABELS = ("still", "walk", "groom")
+CONTRACT = replace(NUMBER_MODELS["overlapping"], labels=LABELS)
 CLIP, N = 16, 2
 
 
@@ -34,7 +36,13 @@ def _head(*, context_frames: int = 64, seed: int = 3) -> TemporalHead:
     own, context = random.normal(0, 0.1, (2, FEATURE_SIZE, 3)).astype(np.float32)
     bias = random.normal(size=3).astype(np.float32)
     return TemporalHead(
-        own=own, context=context, bias=bias, labels=LABELS, context_frames=context_frames
+        own=own,
+        context=context,
+        bias=bias,
+        labels=LABELS,
+        context_frames=context_frames,
+        geometry=geometry_of(CONTRACT),
+        checkpoint_sha256="of the weights",
     )
 
 
@@ -121,7 +129,8 @@ def test_neighbours_change_an_answer() -> None:
 def test_a_head_is_read_as_it_was_written(tmp_path: Path) -> None:
     head, path = _head(), tmp_path / "mice.temporal.npz"
     save_temporal_head(head, path)
-    read = read_temporal_head(path, labels=LABELS)
+    read = read_temporal_head(path, contract=CONTRACT, checkpoint_sha256="of the weights")
+    assert (read.geometry, read.checkpoint_sha256) == (head.geometry, head.checkpoint_sha256)
     for name in ("own", "context", "bias"):
         np.testing.assert_array_equal(getattr(read, name), getattr(head, name))
     assert (read.labels, read.context_frames) == (LABELS, 64)
@@ -140,14 +149,41 @@ def test_a_head_for_other_labels_is_refused(
 ) -> None:
     save_temporal_head(_head(), tmp_path / "mice.temporal.npz")
     with pytest.raises(InputError, match=said):
-        read_temporal_head(tmp_path / "mice.temporal.npz", labels=labels)
+        read_temporal_head(
+            tmp_path / "mice.temporal.npz",
+            contract=replace(CONTRACT, labels=labels),
+            checkpoint_sha256=None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("contract", "checkpoint", "may"),
+    [
+        (CONTRACT, None, True),  # a model that does not say
+        (CONTRACT, "of others", False),
+        (replace(CONTRACT, stride=4, windows_per_segment=1), "of the weights", True),
+        (replace(CONTRACT, height=CONTRACT.height + 32), "of the weights", False),
+    ],
+)
+def test_a_head_for_another_network_is_refused(
+    tmp_path: Path, contract: ModelContract, checkpoint: str | None, may: bool
+) -> None:
+    path = tmp_path / "mice.temporal.npz"
+    save_temporal_head(_head(), path)
+    if may:
+        read_temporal_head(path, contract=contract, checkpoint_sha256=checkpoint)
+        return
+    with pytest.raises(InputError, match="fitted on features of another network"):
+        read_temporal_head(path, contract=contract, checkpoint_sha256=checkpoint)
 
 
 def test_what_is_no_head_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mice")
-    for name in ("notes.txt", "absent.npz"):
+    np.save(tmp_path / "features.npy", np.zeros((4, FEATURE_SIZE), np.float32))
+    save_temporal_head(replace(_head(), context_frames=-64), tmp_path / "backwards.npz")
+    for name in ("notes.txt", "absent.npz", "features.npy", "backwards.npz"):
         with pytest.raises(InputError, match=f"{name}: expected a temporal head for 3 labels"):
-            read_temporal_head(tmp_path / name, labels=LABELS)
+            read_temporal_head(tmp_path / name, contract=CONTRACT, checkpoint_sha256=None)
 
 
 def test_a_run_answers_by_the_head_as_if_it_saw_the_recording_whole(
@@ -162,6 +198,8 @@ def test_a_run_answers_by_the_head_as_if_it_saw_the_recording_whole(
         bias=np.zeros(len(labels), np.float32),
         labels=labels,
         context_frames=64,
+        geometry=geometry_of(NUMBER_MODELS["overlapping"]),
+        checkpoint_sha256="",
     )
     save_temporal_head(head, tmp_path / "head.npz")
     options = {"server": server, "model": "overlapping", "span_frames": 16, "workers": 2}

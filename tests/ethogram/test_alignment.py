@@ -89,6 +89,21 @@ def test_the_annotation_of_another_mouse_fits_nowhere(seed):
     assert not found.is_elsewhere
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_short_stretches_of_a_long_recording_are_not_stretched_by_chance(seed):
+    """What is predicted is known where a person has looked, and seven times in ten right."""
+    codes, times = recording(600, seed=seed)
+    random = np.random.default_rng(seed)
+    annotated = np.full(len(codes), -1, np.int16)
+    for start in random.choice(600 // 10 - 1, 5, replace=False) * 300:
+        annotated[start : start + 150] = codes[start : start + 150]
+    predicted = annotated.copy()
+    wrong = np.repeat(random.random(len(codes) // 30) > 0.7, 30) & (annotated >= 0)
+    predicted[wrong] = random.integers(0, 9, int(wrong.sum()))
+    found = alignment_of(annotated, predicted, times_us=times, fps=30.0)
+    assert found is None or not (found.is_elsewhere and found.factor != 1)
+
+
 def test_too_little_to_say_anything_of():
     codes, times = recording(0.5)
     assert alignment_of(codes, codes, times_us=times, fps=30.0) is None

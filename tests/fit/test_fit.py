@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from tests.fit.fits import BOUT, FPS, FRAMES, LABELS, Lab, annotated, write_anno
 
 from i3d_client.access import Access
 from i3d_client.errors import ContractError, InputError, OutputError, ServerError
+from i3d_ethogram.annotations.annotation_boris import TO_ANNOTATE
 from i3d_ethogram.annotations.annotations import read_annotations
 from i3d_export import annotations as export_annotations
 from i3d_export.head import load_head
@@ -17,7 +19,6 @@ from i3d_export.profiles import load_profile
 from i3d_fit.errors import AnnotationsError, FitError, GroupsError
 from i3d_fit.fit import Told, fit
 from i3d_fit.fit_options import fit_files
-from i3d_fit.suggested_stretches import TO_ANNOTATE
 
 WINDOWS = (FRAMES - 16) // 8 + 1
 
@@ -223,6 +224,59 @@ def test_a_profile_that_no_fit_wrote_is_not_replaced(lab: Lab) -> None:
     with pytest.raises(OutputError, match="did not write it"):
         lab.fit("tiny")
     assert (lab.folder / "tiny.toml").read_bytes() == before
+
+
+def test_an_annotation_that_would_be_written_over_is_refused(lab: Lab) -> None:
+    given = lab.folder / "mice" / "annotations.csv"
+    given.parent.mkdir()
+    before = lab.annotations.read_bytes()
+    given.write_bytes(before)
+    with pytest.raises(OutputError, match="this fit would write over it"):
+        lab.fit("mice", annotations=(given,))
+    assert given.read_bytes() == before
+
+
+def test_a_video_of_an_unknown_animal_is_said_and_divides_no_animal(shared_lab: Lab) -> None:
+    table = shared_lab.folder / "some_animals.csv"
+    table.write_text("recording,animal\nmouse1.mp4,a\nmouse2.mp4,a\n")
+    document, heard = shared_lab.fit("some", metadata=table)
+    assert document["chosen"]["groups"] == ["a", "mouse3.mp4"]
+    said = "grouped by animal (1 of 3 videos by itself: animal unknown)"
+    assert sum(said in doubt for doubt in heard.doubts) == 1
+    assert said in (shared_lab.folder / "some" / "report.html").read_text()
+
+
+def test_two_behaviours_that_may_be_one_are_said(shared_lab: Lab) -> None:
+    rows = [row for seed in (1, 2, 3) for row in annotated(f"mouse{seed}.mp4", seed=seed)]
+    rows = [row.replace("flicker", "Still") for row in rows]
+    table = write_annotations(shared_lab.folder / "alike.csv", rows)
+    document, heard = shared_lab.fit("alike", annotations=(table,))
+    assert {"still", "Still"} <= set(document["labels"])
+    assert any("--rename" in doubt for doubt in heard.doubts)
+
+
+def test_models_of_an_earlier_fit_are_named(shared_lab: Lab) -> None:
+    repository = shared_lab.folder / "repository"
+    build = repository / "named_int8" / "1" / "build.json"
+    build.parent.mkdir(parents=True)
+    build.write_text('{"head": "trained, SHA-256 of another"}')
+    document, heard = shared_lab.fit("named", repository=repository)
+    assert any("named_int8: is of an earlier fit" in doubt for doubt in heard.doubts)
+    build.write_text(json.dumps({"head": f"trained, SHA-256 {document['head_sha256']}"}))
+    _, heard = shared_lab.fit("named", repository=repository)
+    assert not any("earlier fit" in doubt for doubt in heard.doubts)
+
+
+def test_a_name_that_tables_cannot_hold_is_refused(lab: Lab) -> None:
+    video = lab.videos[0].rename(lab.folder / os.fsdecode(b"mouse\xff.mp4"))
+    with pytest.raises(InputError, match="expected a name in UTF-8"):
+        lab.fit(videos=(video, *lab.videos[1:]))
+
+
+@pytest.mark.parametrize("name", ["homecage9", "kinetics400.toml"])
+def test_a_shipped_profile_is_not_a_name_of_ones_own(name: str) -> None:
+    with pytest.raises(InputError, match="comes with the project"):
+        fit_files(Path(name))
 
 
 def test_what_a_person_annotated_in_a_project_is_kept_and_used(lab: Lab) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from tests.fit.fits import MODEL, Lab
 
@@ -95,3 +96,8 @@ def test_every_option_is_documented() -> None:
     for parameter in fit_cli.fit.params:
         names = [name for name in parameter.opts if name.startswith("--")]
         assert any(f"{name}" in page for name in names), names
+
+
+def test_a_behaviour_is_renamed_once() -> None:
+    with pytest.raises(InputError, match=r"--rename a=c: a was to be 'b' already"):
+        fit_cli._names(["a=b", "a=b", "a=c"])

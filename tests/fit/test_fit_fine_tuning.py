@@ -13,7 +13,8 @@ from i3d_export.architecture import LOGITS
 from i3d_export.checkpoint import read_checkpoint
 from i3d_export.keras_file import save_keras
 from i3d_export.profiles import load_profile
-from i3d_fit.fit_profile import check_replaceable
+from i3d_fit.fit_options import fit_files
+from i3d_fit.replaceable import check_replaceable
 
 EPOCHS = 6
 
@@ -77,7 +78,7 @@ def test_a_network_that_may_have_seen_the_videos_is_doubted(fine_tuned) -> None:
 
 def test_a_later_fit_may_replace_such_a_profile(fine_tuned) -> None:
     _, _, folder = fine_tuned
-    check_replaceable(folder / "tuned.toml", overwrite=False)
+    check_replaceable(fit_files(folder / "tuned"), given=(), overwrite=False)
 
 
 def test_a_fit_without_it_says_nothing_of_it(shared_lab: Lab) -> None:

@@ -5,12 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from i3d_client.errors import OutputError
 from i3d_export.head import TrainedHead, save_head
 from i3d_export.profiles import load_profile
 from i3d_export.published import PICKLE_SHA256
 from i3d_fit.fit_profile import (
-    check_replaceable,
     profile_text,
     weights_sha256,
     write_profile,
@@ -73,19 +71,3 @@ def test_weights_of_ones_own_are_named(tmp_path: Path) -> None:
 
 def test_the_published_weights_are_known_by_their_hash() -> None:
     assert weights_sha256(load_profile("homecage9")) == PICKLE_SHA256
-
-
-def test_what_no_fit_wrote_is_replaced_only_if_asked(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    check_replaceable(path, overwrite=False)
-    path.write_text('profile = "mine"\n')
-    with pytest.raises(OutputError, match=r"mine\.toml: is there, and i3d fit did not write it"):
-        check_replaceable(path, overwrite=False)
-    check_replaceable(path, overwrite=True)
-    path.write_text("not TOML")
-    with pytest.raises(OutputError):
-        check_replaceable(path, overwrite=False)
-
-
-def test_a_fits_own_profile_is_replaced(tmp_path: Path) -> None:
-    check_replaceable(written(tmp_path), overwrite=False)

@@ -34,11 +34,11 @@ def test_a_table_without_animals_leaves_them_grouped_by_video(animals):
     assert groups_of(RECORDINGS, metadata=table, by=None) == (RECORDINGS, "video")
 
 
-def test_a_table_that_names_some_animals_alone_is_said(animals):
+def test_an_animal_is_never_divided_because_another_is_not_named(animals):
     table = animals("recording,animal\nm1,a\n")
     groups, by = groups_of(RECORDINGS, metadata=table, by=None)
-    assert groups == RECORDINGS
-    assert by == "video (the animal of 1 of 3 is unknown)"
+    assert groups == ("a", "a", "m2/day1.mp4")
+    assert by == "animal (1 of 3 videos by itself: animal unknown)"
 
 
 def test_by_animal_every_animal_must_be_known(animals):

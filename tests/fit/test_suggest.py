@@ -10,11 +10,12 @@ from click.testing import CliRunner
 from tests.ethogram.synthetic import HOMECAGE9, write_recording
 
 from i3d_client.cli import i3d
-from i3d_client.errors import ResultError
+from i3d_client.errors import InputError, ResultError
 from i3d_client.scores_file import SCORES_FILE
+from i3d_ethogram.annotations.annotation_boris import TO_ANNOTATE, Chosen
 from i3d_ethogram.annotations.annotations import read_annotations
 from i3d_fit.suggest import suggest_from_results
-from i3d_fit.suggested_stretches import TO_ANNOTATE
+from i3d_fit.suggested_stretches import divided_at_stretches
 
 
 def margins(folder: Path) -> np.ndarray:
@@ -112,6 +113,58 @@ def test_a_project_in_which_somebody_annotated_is_never_written_over(tmp_path: P
     assert second == tmp_path / "next-2.boris"
     assert second.with_suffix(".csv").is_file()
     assert json.loads(out.read_bytes()) == project
+
+
+def test_what_is_not_ours_is_never_written_over(tmp_path: Path) -> None:
+    """A project of somebody's in which nothing is coded yet, and a table beside."""
+    write_recording(tmp_path / "out", num_frames=3000)
+    suggest_from_results(tmp_path / "out", out=tmp_path / "ours.boris", count=2)
+    project = json.loads((tmp_path / "ours.boris").read_bytes())
+    behaviours = project["behaviors_conf"]
+    project["behaviors_conf"] = {
+        key: one for key, one in behaviours.items() if one["code"] != TO_ANNOTATE
+    }
+    for observation in project["observations"].values():
+        observation["events"] = []
+    (tmp_path / "theirs.boris").write_text(json.dumps(project))
+    (tmp_path / "notes.csv").write_text("my notes\n")
+    for name in ("theirs", "notes"):
+        _, written = suggest_from_results(tmp_path / "out", out=tmp_path / f"{name}.boris", count=2)
+        assert written == tmp_path / f"{name}-2.boris"
+    assert json.loads((tmp_path / "theirs.boris").read_bytes()) == project
+    assert (tmp_path / "notes.csv").read_text() == "my notes\n"
+
+
+@pytest.mark.parametrize(
+    ("subject", "wanted"), [("", None), ("", "m1"), ("m1", None), ("m1", "m1")]
+)
+def test_stretches_are_of_no_subject(tmp_path: Path, subject: str, wanted: str | None) -> None:
+    write_recording(tmp_path / "out", num_frames=3000)
+    found, path = suggest_from_results(tmp_path / "out", out=tmp_path / "next.boris", count=2)
+    project = json.loads(path.read_bytes())
+    (observation,) = project["observations"].values()
+    for one in found:
+        observation["events"] += [
+            [at, subject, "rest", "", "", 0] for at in (one.start_s + 0.1, one.start_s + 0.2)
+        ]
+    path.write_text(json.dumps(project))
+    (annotation,) = read_annotations(path, chosen=Chosen(subject=wanted))
+    parts = divided_at_stretches([annotation])
+    assert [[one.label for one in part.intervals] for part in parts] == [["rest"], ["rest"]]
+
+
+def test_of_several_subjects_one_is_chosen_among_stretches_too(tmp_path: Path) -> None:
+    write_recording(tmp_path / "out", num_frames=3000)
+    _, path = suggest_from_results(tmp_path / "out", out=tmp_path / "next.boris", count=1)
+    project = json.loads(path.read_bytes())
+    (observation,) = project["observations"].values()
+    for subject, label in (("m1", "rest"), ("m2", "groom")):
+        observation["events"] += [[at, subject, label, "", "", 0] for at in (1.0, 2.0)]
+    path.write_text(json.dumps(project))
+    with pytest.raises(InputError, match="got those of 'm1', 'm2'"):
+        read_annotations(path)
+    (annotation,) = read_annotations(path, chosen=Chosen(subject="m2"))
+    assert {one.label for one in annotation.intervals} == {TO_ANNOTATE, "groom"}
 
 
 def test_the_command_writes_beside_the_results(tmp_path: Path) -> None:

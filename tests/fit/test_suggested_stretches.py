@@ -1,7 +1,8 @@
 from tests.fit.annotating import annotation
 
 from i3d_ethogram.annotations.annotation import LeftOut
-from i3d_fit.suggested_stretches import TO_ANNOTATE, divided_at_stretches
+from i3d_ethogram.annotations.annotation_boris import TO_ANNOTATE
+from i3d_fit.suggested_stretches import divided_at_stretches
 
 
 def divided(*events, **fields):

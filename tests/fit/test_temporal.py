@@ -1,5 +1,6 @@
 """A head that sees windows among their neighbours."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ from tests.fit.fits import LABELS, Lab
 from i3d_client.contract import FEATURE_SIZE
 from i3d_client.temporal_head import context_means, read_temporal_head
 from i3d_client.windows import WindowGrid
+from i3d_export.profiles import load_profile
+from i3d_fit import temporal
 from i3d_fit.cross_validation import cross_validate
 from i3d_fit.features import VideoFeatures
 from i3d_fit.fit_cli import fit as fit_command
 from i3d_fit.material import Material
 from i3d_fit.measures import measure
-from i3d_fit.temporal import fit_temporal
+from i3d_fit.temporal import Network, fit_temporal
 
 _STRIDE, _CLIP, _BOUT, _BOUTS = 8, 16, 10, 24
+NETWORK = Network(contract=load_profile("homecage9").contract, checkpoint_sha256="")
 
 
 def _video(name: str, *, seed: int) -> tuple[VideoFeatures, np.ndarray]:
@@ -74,6 +78,7 @@ def test_what_lasts_is_found_better_among_neighbours_than_alone() -> None:
         material,
         validated,
         context_frames=64,
+        network=NETWORK,
         unit="video",
         seed=0,
     )
@@ -101,6 +106,7 @@ def test_neighbours_that_say_nothing_lend_nothing() -> None:
         material,
         cross_validate(material, unit="video"),
         context_frames=64,
+        network=NETWORK,
         unit="video",
         seed=0,
     )
@@ -110,7 +116,8 @@ def test_neighbours_that_say_nothing_lend_nothing() -> None:
 def test_a_fit_with_context_writes_a_head_that_classify_reads(shared_lab: Lab) -> None:
     document, _ = shared_lab.fit("context", context=64)
     path = shared_lab.folder / "context.temporal.npz"
-    head = read_temporal_head(path, labels=tuple(document["labels"]))
+    contract = load_profile(str(shared_lab.folder / "context.toml")).contract
+    head = read_temporal_head(path, contract=contract, checkpoint_sha256=None)
     assert set(head.labels) == set(LABELS)
     assert document["temporal"]["context_frames"] == head.context_frames == 64
     assert document["temporal"]["sha256"] == head.sha256
@@ -131,6 +138,21 @@ def test_heads_of_an_earlier_fit_are_named(shared_lab: Lab) -> None:
         "older.temporal.npz",
         "older.keras",
     ]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_neighbours_are_the_same_however_many_are_held_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    video, _ = _video("mouse.mp4", seed=1)
+    scored = np.random.default_rng(2).random(video.grid.count) < 0.8
+    video = replace(video, scored=scored, features=video.features)
+    starts = video.grid.starts(0, video.grid.count)
+    whole = context_means(starts, video.features, scored, context_frames=64)
+    asked = np.flatnonzero(np.random.default_rng(3).random(len(starts)) < 0.1)
+    monkeypatch.setattr(temporal, "_WINDOWS_AT_ONCE", at_once)
+    found = temporal._means_of(video, starts[asked], 64)
+    np.testing.assert_allclose(found, whole[asked], rtol=1e-5, atol=1e-5)
 
 
 def test_context_does_not_go_with_another_network(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from i3d_ethogram.annotations.annotation import Annotation, Interval, LeftOut
 from i3d_ethogram.annotations.annotation_text import Header, Row, Table, microseconds
 
 NO_SUBJECT = "No focal subject"
+TO_ANNOTATE = "to annotate"
+"""Marks a stretch to look at, as ``i3d suggest`` writes it: no behaviour, and of no subject."""
 _STARTS, _STOPS = "START", "STOP"
 
 
@@ -182,25 +184,44 @@ def annotation_of(
     )
 
 
-def subject_of(found: Iterable[str], wanted: str | None, observation: Observation) -> str:
+def subject_of(
+    found: Iterable[tuple[str, str]], wanted: str | None, observation: Observation
+) -> str:
     """Return the one subject whose events are to be read.
+
+    In an observation of stretches to annotate, which names no subject, that is whoever was
+    annotated there, if nobody was named.
+
+    Args:
+        found: subject and behaviour of each event.
+        wanted: the subject that was asked for.
+        observation: for the message.
 
     Raises:
         InputError: there are several, and none is wanted.
     """
-    subjects = sorted({subject or NO_SUBJECT for subject in found})
+    behaviours = {(subject or NO_SUBJECT, label) for subject, label in found}
+    subjects = sorted({subject for subject, label in behaviours if label != TO_ANNOTATE})
+    is_marked = any(label == TO_ANNOTATE for _, label in behaviours)
     if wanted is None and len(subjects) > 1:
         listed = ", ".join(repr(printable(subject)) for subject in subjects)
         raise InputError(
             f"{printable(observation.file)}, observation {printable(observation.name)!r}: expected "
             f"events of one subject, got those of {listed}. Choose one with --subject"
         )
-    return subjects[0] if wanted is None else wanted
+    if wanted is None or (is_marked and subjects == [NO_SUBJECT]):
+        return subjects[0] if subjects else NO_SUBJECT
+    return wanted
+
+
+def is_of_subject(subject: str, label: str, *, wanted: str) -> bool:
+    """Whether an event is the wanted subject's, or a mark, which is of no subject."""
+    return label == TO_ANNOTATE or (subject or NO_SUBJECT) == wanted
 
 
 def _of_subject(rows: Sequence[Row], subject: str | None, observation: Observation) -> list[Row]:
-    wanted = subject_of((row.text("subject") for row in rows), subject, observation)
-    return [row for row in rows if (row.text("subject") or NO_SUBJECT) == wanted]
+    wanted = subject_of(((row.text("subject"), _label(row)) for row in rows), subject, observation)
+    return [row for row in rows if is_of_subject(row.text("subject"), _label(row), wanted=wanted)]
 
 
 def _by_observation(rows: Iterable[Row]) -> dict[str, list[Row]]:

@@ -17,11 +17,11 @@ from i3d_client.errors import InputError
 from i3d_client.printable import printable
 from i3d_ethogram.annotations.annotation import Annotation
 from i3d_ethogram.annotations.annotation_boris import (
-    NO_SUBJECT,
     Chosen,
     Event,
     Observation,
     annotation_of,
+    is_of_subject,
     paired,
     subject_of,
 )
@@ -47,7 +47,14 @@ def read_project(text: str, file: Path, *, chosen: Chosen) -> list[Annotation]:
             if chosen.observation in (None, name) and _has_times(document)
         ]
         return [annotation for annotation in found if annotation.intervals or annotation.left_out]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+    ) as error:
         raise InputError(
             f"{printable(file)}: not a BORIS project as expected: {type(error).__name__} {error}. "
             "Export the events from BORIS instead, as TSV"
@@ -72,10 +79,13 @@ def _annotation(
         time_offset_us=_microseconds(document.get("time offset", 0), file, name),
         labels=tuple(code for code, kind in behaviours.items() if kind.startswith("State")),
     )
-    wanted = subject_of((event[1] for event in document["events"]), chosen.subject, observation)
+    said = [(event[1], event[2]) for event in document["events"]]
+    wanted = subject_of(said, chosen.subject, observation)
     events: list[Event] = []
     seen: Counter[tuple[str, str, str]] = Counter()
-    of_subject = [event for event in document["events"] if (event[1] or NO_SUBJECT) == wanted]
+    of_subject = [
+        event for event in document["events"] if is_of_subject(event[1], event[2], wanted=wanted)
+    ]
     for time, who, code, modifiers in sorted(
         (event[:4] for event in of_subject), key=lambda event: float(event[0])
     ):

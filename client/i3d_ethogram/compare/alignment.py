@@ -82,15 +82,17 @@ def alignment_of(
     here, there = (_at(codes, times_us, centres) for codes in (annotated, predicted))
     steps = int(min(_MOST_SHIFT_US // step_us, len(centres) // _MOST_SHIFT_SHARE))
     shifts = np.arange(-steps, steps + 1)
-    kappas = _kappas(here, there, shifts)
+    kappas, overlap = _kappas(here, there, shifts)
     if np.isnan(kappas).all():
         return None
     place = int(np.nanargmax(kappas))
     found = [(float(kappas[place]), int(shifts[place]) * step_us, 1.0)]
     for factor in _factors(fps):
         stretched = _at(annotated, times_us, times_us[0] + (centres - times_us[0]) / factor)
-        kappa = float(_kappas(stretched, there, np.zeros(1, np.int64))[0])
-        found += [] if np.isnan(kappa) else [(kappa, 0, factor)]
+        (kappa,), shared = _kappas(stretched, there, np.zeros(1, np.int64))
+        # Of a few stretches some may lie by chance on what a person has looked at elsewhere.
+        if shared >= _LEAST_OVERLAP * min(factor, 1 / factor) * overlap and not np.isnan(kappa):
+            found.append((float(kappa), 0, factor))
     best, shift_us, factor = max(found)
     return Alignment(
         kappa=float(np.nan_to_num(kappas[steps])),
@@ -119,10 +121,11 @@ def _at(
 
 def _kappas(
     here: NDArray[np.int16], there: NDArray[np.int16], shifts: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return kappa for each shift of ``here``; NaN where too little can be compared.
+) -> tuple[NDArray[np.float64], float]:
+    """Return kappa for each shift of ``here``, and how many steps can be compared at most.
 
-    What agrees by chance is taken from how much time each label takes in all.
+    Kappa is NaN where too little can be compared. What agrees by chance is taken from how much time
+    each label takes in all.
     """
     present = np.unique(here[here >= 0])
     by_chance = sum(
@@ -130,12 +133,12 @@ def _kappas(
     )
     both = _overlaps([(here >= 0, there >= 0)], shifts)
     if not both.any() or by_chance >= 1:
-        return np.full(len(shifts), np.nan)
+        return np.full(len(shifts), np.nan), float(both.max())
     same = _overlaps([(here == code, there == code) for code in present], shifts)
     enough = both >= _LEAST_OVERLAP * both.max()
     observed = np.divide(same, both, out=np.full(len(shifts), np.nan), where=enough)
     kappas: NDArray[np.float64] = (observed - by_chance) / (1 - by_chance)
-    return kappas
+    return kappas, float(both.max())
 
 
 def _overlaps(

@@ -172,6 +172,11 @@ def renamed_labels(
     return taken
 
 
+def is_alike(first: str, second: str) -> bool:
+    """Whether two names differ by capitals, spaces, underscores and hyphens at most."""
+    return _plain(first) == _plain(second)
+
+
 def _plain(label: str) -> str:
     return "".join(label.casefold().replace("_", " ").replace("-", " ").split())
 
