@@ -268,6 +268,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"error: {error}", err=True)
         status = 1
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; videos that were finished keep their results", err=True)
+        click.echo(
+            "interrupted; what is done is kept: the same command goes on from there", err=True
+        )
         status = 130
     sys.exit(status if isinstance(status, int) else 0)

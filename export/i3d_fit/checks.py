@@ -7,8 +7,10 @@ anything, so nothing is mended: a person reads what is said, and looks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import combinations
 from typing import Literal
 
@@ -31,8 +33,10 @@ from i3d_ethogram.compare.annotated_frames import Frames, annotate_frames, is_al
 _PAST_END_US = 1_000_000  # people stop their last bout late, programs round
 
 _APART_KAPPA = 0.2
-_OTHERS_KAPPA = 0.5
+_OTHERS_KAPPA = 0.4
 _LEAST_RECORDINGS = 3
+_LIKE_A_MISSPELLING = 0.85  # of difflib's ratio
+_SHOWN = 5
 
 DoubtKind = Literal[
     "labels", "groups", "video", "length", "rate", "outside", "shift", "factor", "chance", "apart"
@@ -57,29 +61,49 @@ class Doubt:
     said: str
 
 
-def check_labels(labels: Sequence[str]) -> list[Doubt]:
-    """Return what is to be said of classes whose names hardly differ."""
+def check_labels(labels: Sequence[str], annotations: Sequence[Annotation]) -> list[Doubt]:
+    """Return what is to be said of classes whose names hardly differ.
+
+    Args:
+        labels: the classes.
+        annotations: of all recordings.
+    """
+    bouts = Counter(one.label for annotation in annotations for one in annotation.intervals)
     return [
         Doubt(
             recording="",
             kind="labels",
-            said=f"the behaviours {printable(first)!r} and {printable(second)!r} are two, since "
-            "one annotation has both. If they are one: "
-            f"--rename {printable(second)}={printable(first)}",
+            said=f"the behaviours {printable(rare)!r} ({bouts[rare]:,} bouts, in "
+            f"{_files_of(rare, annotations)}) and {printable(common)!r} ({bouts[common]:,}) have "
+            f"nearly the same name. If they are one: --rename '{printable(rare)}="
+            f"{printable(common)}'",
         )
-        for first, second in combinations(labels, 2)
-        if is_alike(first, second)
+        for pair in combinations(labels, 2)
+        for common, rare in [sorted(pair, key=lambda label: -bouts[label])]
+        if is_alike(common, rare) or get_close_matches(common, [rare], cutoff=_LIKE_A_MISSPELLING)
     ]
 
 
-def check_groups(by: str) -> list[Doubt]:
+def _files_of(label: str, annotations: Sequence[Annotation]) -> str:
+    found = dict.fromkeys(
+        printable(one.file.name)
+        for one in annotations
+        if any(interval.label == label for interval in one.intervals)
+    )
+    names = list(found)
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def check_groups(by: str, unused: Sequence[str]) -> list[Doubt]:
     """Return what is to be said of what recordings are grouped by (``groups.groups_of``)."""
     if by in ("animal", "video"):
         return []
-    said = (
-        f"grouped by {by}. If one of them is of an animal that another is of, the test is too good"
-    )
-    return [Doubt(recording="", kind="groups", said=f"{said}: add them to --metadata")]
+    said = [
+        f"grouped by {by}. If one of them is of an animal that another is of, the test is too "
+        "good: name them in --metadata",
+        *unused,
+    ]
+    return [Doubt(recording="", kind="groups", said=one) for one in said]
 
 
 def check_unmatched(annotations: Sequence[Annotation]) -> list[Doubt]:
@@ -89,8 +113,12 @@ def check_unmatched(annotations: Sequence[Annotation]) -> list[Doubt]:
             recording="",
             kind="video",
             said=f"{name_of(each)} is left out: it is of "
-            f"{printable(', '.join(each.media_names)) or 'a video that it does not name'}, "
-            "which is none of these",
+            + (
+                f"{printable(', '.join(each.media_names))}, which is none of these"
+                if each.media_names
+                else "a video that it does not name, and is not named after one of these. Call it "
+                "VIDEO_labels.csv, or add a column 'video'"
+            ),
         )
         for each in annotations
     ]
@@ -178,7 +206,7 @@ def check_apart(kappas: Mapping[str, float]) -> list[Doubt]:
     """Return the recordings whose annotation agrees far less than those of the others.
 
     Such are annotations that were mixed up, however short the videos are: a kappa below 0.2 where
-    the median of three recordings or more is 0.5 or above.
+    the median of the others, two or more, is 0.4 or above.
 
     Args:
         kappas: Cohen's, of each recording's windows as annotated and as predicted by a head that
@@ -187,18 +215,20 @@ def check_apart(kappas: Mapping[str, float]) -> list[Doubt]:
     known = {name: kappa for name, kappa in kappas.items() if not np.isnan(kappa)}
     if len(known) < _LEAST_RECORDINGS:
         return []
-    usual = float(np.median(list(known.values())))
-    if usual < _OTHERS_KAPPA:
-        return []
+    others = {
+        name: float(np.median([kappa for other, kappa in known.items() if other != name]))
+        for name in known
+    }
     return [
         Doubt(
             recording=name,
             kind="apart",
             said=f"what is annotated agrees far less with what is predicted (kappa {kappa:.2f}) "
-            f"than in the other videos (median {usual:.2f}). Is the annotation of this video?",
+            f"than in the other videos (median {others[name]:.2f}). Is the annotation of this "
+            "video?",
         )
         for name, kappa in known.items()
-        if kappa < _APART_KAPPA
+        if kappa < _APART_KAPPA and others[name] >= _OTHERS_KAPPA
     ]
 
 

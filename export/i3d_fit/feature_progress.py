@@ -78,8 +78,8 @@ class FeatureProgress(Observer):
         if outcome.run is not None and outcome.state != "skipped":
             run = outcome.run["run"]
             self._say(
-                f"features of {_name(outcome.given)}: {run['frames']:,} frames, "
-                f"{run['frames_per_s']:,.0f} frames/s"
+                f"features of {_name(outcome.given)}: {run['frames']:,} frames; "
+                f"{self._rate():,.0f} frames/s so far"
             )
         for warning in outcome.warnings:
             self._say(f"warning: {_name(outcome.given)}: {warning}")
@@ -93,16 +93,19 @@ class FeatureProgress(Observer):
         if self._task is None:
             return
         done = sum(self._frames.values())
-        now = done - sum(self._before.values())
-        rate = now / max(time.monotonic() - self._started, 1e-3)
         known = len(self._ended.union(self._total)) == self._num_videos
         self._bar.update(
             self._task,
             description=f"features: {len(self._ended)} of {self._num_videos} videos",
             completed=done,
             total=sum(self._total.values()) if known and self._total else None,
-            rate=f"{rate:,.0f} frames/s",
+            rate=f"{self._rate():,.0f} frames/s",
         )
+
+    def _rate(self) -> float:
+        """Return frames a second of all videos together."""
+        now = sum(self._frames.values()) - sum(self._before.values())
+        return now / max(time.monotonic() - self._started, 1e-3)
 
 
 def _name(given: Input) -> str:

@@ -58,6 +58,7 @@ class EmbeddedSource:
         cache: of the export's stages.
         on_stage: called after each stage of the export.
         on_doubt: called with what the user should know.
+        say: called with what happens.
     """
 
     profile: str
@@ -69,6 +70,7 @@ class EmbeddedSource:
     cache: Path
     on_stage: Callable[[StageResult], None] = lambda _stage: None
     on_doubt: Callable[[str], None] = lambda _doubt: None
+    say: Callable[[str], None] = lambda _text: None
 
     @property
     def key(self) -> str:
@@ -86,20 +88,22 @@ class EmbeddedSource:
         return f"{size}-stride{self.stride}-{self.precision}-{_digest(known)}"
 
     @contextlib.contextmanager
-    def serving(self, folder: Path, *, anew: bool) -> Iterator[FeatureServer]:
+    def serving(self, folder: Path) -> Iterator[FeatureServer]:
         """Export the network if that is still to do, and serve it.
 
         Args:
             folder: in which it is kept.
-            anew: export it again, though it is there.
 
         Raises:
             I3dError: it cannot be exported or served.
         """
         from i3d_client.embedded import embedded_server
 
-        model = None if anew else _known_model(folder)
+        model = _known_model(folder)
         if model is None:
+            self.say(
+                "preparing the network that sees the features: once on this machine, some minutes"
+            )
             model = self._export(folder)
         with embedded_server(folder / _REPOSITORY, model) as address:
             yield FeatureServer(access=Access(server=address), model=model)
@@ -149,7 +153,7 @@ class ServedSource:
         return f"served-{_digest({'model': self.model, 'geometry': geometry_of(self.contract)})}"
 
     @contextlib.contextmanager
-    def serving(self, _folder: Path, *, anew: bool) -> Iterator[FeatureServer]:  # noqa: ARG002
+    def serving(self, _folder: Path) -> Iterator[FeatureServer]:
         """See that the model sees what the profile says.
 
         Raises:

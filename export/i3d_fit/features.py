@@ -124,7 +124,7 @@ def compute_features(
         )
         kept = {digest: _kept(folder, digest) for digest in digests}
     runs = [_present(kept[digest], given) for digest, given in zip(digests, inputs, strict=True)]
-    contract = _one_model(runs, folder)
+    contract = _one_model(runs, inputs, folder)
     check_geometry(contract, wanted=source.contract, of=f"the features in {printable(folder)}")
     videos = tuple(
         _open(folder, given, digest, run, contract)
@@ -176,7 +176,7 @@ def _classify(
     ]
     with (
         _alone(folder, say),
-        source.serving(folder, anew=anew) as server,
+        source.serving(folder) as server,
         FeatureProgress(num_videos=len(named), say=say) as view,
     ):
         options = Options(
@@ -252,13 +252,19 @@ def _present(run: dict[str, Any] | None, given: Input) -> dict[str, Any]:
     return run
 
 
-def _one_model(runs: Sequence[Mapping[str, Any]], folder: Path) -> ModelContract:
+def _one_model(
+    runs: Sequence[Mapping[str, Any]], inputs: Sequence[Input], folder: Path
+) -> ModelContract:
     """Return the contract of the one model that all are of."""
-    models = {json.dumps(run["identity"]["model"], sort_keys=True) for run in runs}
+    models = {
+        json.dumps(run["identity"]["model"], sort_keys=True): printable(given.files[0].name)
+        for run, given in zip(runs, inputs, strict=True)
+    }
     if len(models) > 1:
         raise FitError(
-            f"{printable(folder)}: holds features of {len(models)} different models, since the "
-            "served model was changed. Compute all of them anew with --features-anew"
+            f"{printable(folder)}: the features of {' and of '.join(models.values())} are of "
+            f"{len(models)} different models, since the served model was changed. Compute those of "
+            "all videos of this fit anew with --features-anew"
         )
     return ModelContract.from_json(json.dumps(runs[0]["model"]["contract"]))
 

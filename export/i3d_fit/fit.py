@@ -52,7 +52,7 @@ from i3d_fit.fit_options import FitOptions
 from i3d_fit.fit_profile import profile_text, weights_sha256, write_profile
 from i3d_fit.groups import groups_of
 from i3d_fit.labels import choose_labels
-from i3d_fit.replaceable import check_replaceable
+from i3d_fit.replaceable import alone_in, check_replaceable
 from i3d_fit.report import REPORT_FILE, write_report
 from i3d_fit.suggestion_files import (
     SuggestedVideo,
@@ -80,7 +80,7 @@ class Told:
         say: what happens.
         doubt: what the user should know.
         fitted: called once the head is written, with the document, before models are exported.
-        temporal: called with a temporal head, once it is written.
+        temporal: called with a temporal head, once it is written, and how it compares.
         tuned: what fine-tuning found.
         stage: each stage of an export.
         judged: each precision beside FP32.
@@ -89,7 +89,7 @@ class Told:
     say: Callable[[str], None] = lambda _text: None
     doubt: Callable[[str], None] = lambda _text: None
     fitted: Callable[[Trained, dict[str, Any]], None] = lambda _trained, _document: None
-    temporal: Callable[[Temporal], None] = lambda _found: None
+    temporal: Callable[[Temporal, str], None] = lambda _found, _said: None
     tuned: Callable[[FineTuned], None] = lambda _found: None
     stage: Callable[[StageResult], None] = lambda _stage: None
     judged: Callable[[Judged], None] = lambda _judged: None
@@ -131,7 +131,7 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         label_frame=profile.contract.label_frame,
     )
     recordings = list(annotated.of_recording)
-    names, by = groups_of(recordings, metadata=options.metadata, by=options.group_by)
+    names, by, unmatched = groups_of(recordings, metadata=options.metadata, by=options.group_by)
     groups = Groups(of_recording=dict(zip(recordings, names, strict=True)), by=by)
     contract = dataclasses.replace(
         profile.contract,
@@ -139,15 +139,31 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         labels=classes.labels,
         stride=options.served_stride or profile.contract.stride,
     )
-    with write_errors(options.files.folder):
-        options.files.folder.mkdir(parents=True, exist_ok=True)
     doubts = [
-        *check_labels(classes.labels),
-        *check_groups(groups.by),
+        *check_labels(classes.labels, annotated.matched),
+        *check_groups(groups.by, unmatched),
         *_first_doubts(annotated, inputs),
     ]
     for one in doubts:
         told.doubt(_said(one))
+    with write_errors(options.files.folder):
+        options.files.folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(options.files.folder):
+        return _fit(options, profile, inputs, annotated, classes, groups, contract, doubts, told)
+
+
+def _fit(
+    options: FitOptions,
+    profile: Profile,
+    inputs: Sequence[Input],
+    annotated: AnnotatedVideos,
+    classes: Classes,
+    groups: Groups,
+    contract: ModelContract,
+    doubts: Sequence[Doubt],
+    told: Told,
+) -> dict[str, Any]:
+    """Do what takes time, once all that is given has been looked at."""
     cache = options.cache or cache_folder()
     features = compute_features(
         inputs,
@@ -271,6 +287,7 @@ def _source(
         cache=cache,
         on_stage=told.stage,
         on_doubt=told.doubt,
+        say=told.say,
     )
 
 
@@ -356,11 +373,13 @@ def _add_context(
         seed=SEED,
     )
     save_temporal_head(found.head, options.files.temporal_head)
-    temporal = {**found.document(), "sha256": sha256_of(options.files.temporal_head)}
+    alone = trained.measures
+    told_of = {"said": found.said(alone), "better": found.is_better(alone)}
+    temporal = {**found.document(), **told_of, "sha256": sha256_of(options.files.temporal_head)}
     times = {**document["times_s"], "temporal": round(time.monotonic() - started, 3)}
     document = {**document, "temporal": temporal, "times_s": times}
     _write_both(options, document, trained)
-    told.temporal(found)
+    told.temporal(found, temporal["said"])
     return document
 
 
@@ -440,6 +459,7 @@ def _export(
     """Export a model of each precision; write what became of them, whatever that is."""
     from i3d_export.export import export_models
 
+    told.say("exporting: minutes for each precision, most of them to compare it with FP32")
     started = time.monotonic()
     judged: list[Judged] = []
     models: list[ExportedModel] = []

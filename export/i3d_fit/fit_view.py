@@ -11,7 +11,6 @@ from rich.table import Table
 
 from i3d_client.printable import printable
 from i3d_export.stage_cache import StageResult
-from i3d_fit.fit_files import ANNOTATIONS_FILE
 from i3d_fit.fit_options import FitOptions
 from i3d_fit.report import REPORT_FILE
 from i3d_fit.training import Trained
@@ -66,13 +65,14 @@ class FitView:
         for doubt in document["cross_validation"]["doubts"]:
             self.doubt(doubt)
 
-    def temporal(self, found: Temporal) -> None:
+    def temporal(self, found: Temporal, said: str) -> None:
         """Print how good the head is that sees windows among their neighbours."""
         self._answers.print()
         self._answers.print(
             f"with {found.head.context_frames} frames around a window: {headline(found.measures)}",
             markup=False,
         )
+        self._answers.print(said, markup=False)
 
     def tuned(self, found: FineTuned) -> None:
         """Print what fine-tuning found."""
@@ -95,6 +95,10 @@ class FitView:
                 f"→ {printable(files.folder / document['suggestions_project'])}: "
                 f"{len(document['suggestions'])} stretches to annotate next, for BORIS",
                 markup=False,
+            )
+        if document["doubts"]:
+            self.doubt(
+                f"{len(document['doubts'])} doubts, at the top of {REPORT_FILE}: look at them first"
             )
         self._answers.print(f"next: {next_command(options, document)}", markup=False)
 
@@ -134,17 +138,11 @@ def next_command(options: FitOptions, document: dict[str, Any]) -> str:
     )
     if document["models"]:
         head = ""
-        if document["temporal"] is not None:
+        if document["temporal"] is not None and document["temporal"]["better"]:
             head = f" --temporal-head {shlex.quote(str(options.files.temporal_head))}"
         model = document["models"][-1]["name"]
         return f"i3d classify VIDEO… --embedded --model {model}{head} --out results{repository}"
-    annotations = shlex.quote(str(options.files.folder / ANNOTATIONS_FILE))
-    profile = shlex.quote(str(options.files.profile))
-    precisions = " ".join(options.precisions)
-    return (
-        f"i3d export {profile} --precision {precisions} --calibrate VIDEO… "
-        f"--annotations {annotations}{repository}"
-    )
+    return "the same command without --no-export, once the report is good enough"
 
 
 def ratio_text(value: float) -> str:

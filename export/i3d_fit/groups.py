@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from i3d_client.printable import printable
-from i3d_ethogram.metadata import NO_METADATA, RecordingMetadata, read_metadata
+from i3d_ethogram.metadata import ANIMAL, NO_METADATA, RecordingMetadata, read_metadata
 from i3d_fit.errors import GroupsError
 
 GroupBy = Literal["video", "animal"]
@@ -20,8 +20,8 @@ _SHOWN = 5
 
 def groups_of(
     recordings: Sequence[str], *, metadata: Path | None, by: GroupBy | None
-) -> tuple[tuple[str, ...], str]:
-    """Return the name of each recording's group, and what they are grouped by, for people.
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Return each recording's group, what they are grouped by, and why some stand alone.
 
     Args:
         recordings: their names, which differ.
@@ -30,28 +30,33 @@ def groups_of(
             animal as far as the table names them, and each other recording by itself. What is
             returned says of how many: an animal that is not named may then be on both sides.
 
+    Returns:
+        The name of each one's group; what they are grouped by, for people; and, if the table names
+        no animal of some, what is to be said of its rows that are for none of the recordings.
+
     Raises:
         GroupsError: by animal is asked for, and that of a recording is not known.
         InputError: the table cannot be used.
     """
     table = NO_METADATA if metadata is None else read_metadata(metadata).match(recordings)
     if by == "video":
-        return tuple(recordings), "video"
+        return tuple(recordings), "video", ()
     animals = [table.animal(recording) for recording in recordings]
     missing = animals.count(None)
     if recordings and not missing:
-        return tuple(animal for animal in animals if animal is not None), "animal"
+        return tuple(animal for animal in animals if animal is not None), "animal", ()
     if by == "animal":
         raise GroupsError(_unnamed(recordings, table, metadata))
+    if ANIMAL not in table.columns:
+        return tuple(recordings), "video", ()
     if missing == len(recordings):
-        return tuple(recordings), "video"
+        return tuple(recordings), "video (the animal of none is known)", table.unused
     groups = (
         recording if animal is None else animal
         for recording, animal in zip(recordings, animals, strict=True)
     )
-    return tuple(
-        groups
-    ), f"animal ({missing} of {len(recordings)} videos by itself: animal unknown)"
+    said = f"animal ({missing} of {len(recordings)} videos by itself: animal unknown)"
+    return tuple(groups), said, table.unused
 
 
 def _unnamed(recordings: Sequence[str], table: RecordingMetadata, metadata: Path | None) -> str:

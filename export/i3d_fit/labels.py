@@ -129,7 +129,7 @@ def _check_labels(labels: Sequence[str]) -> None:
     if len(labels) < 2:
         raise AnnotationsError(
             f"expected two labels or more, got {_listed(labels)}. Annotate another behaviour, or "
-            "make what is annotated as none a class of its own, the background"
+            "make what is annotated as none a class of its own, with --background NAME"
         )
 
 

@@ -26,6 +26,7 @@ _RISING = 0.02  # of balanced accuracy at the last doubling
 _RISING_CLASS = 0.05  # of recall
 _FEW_WINDOWS = 50
 _GOOD_RECALL = 0.9
+_ADVISED = 4  # behaviours: of more, none is singled out
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +61,7 @@ class LearningCurve:
     windows: NDArray[np.int64]
 
     def advice(self) -> list[str]:
-        """Say whether more annotation would help, and of which behaviour, the first one most."""
+        """Say whether more annotation would help, and of which behaviours, the first one most."""
         half, full = self.points[-2:]
         gained = full.balanced_accuracy - half.balanced_accuracy
         points = f"{gained * 100:+.1f} points from half of the annotation to all of it"
@@ -71,7 +72,7 @@ class LearningCurve:
                 f"More of the same would hardly help: balanced accuracy is level, {points}. Other "
                 "animals, or clearer rules for the behaviours that are mixed up, may."
             ]
-        gains = full.recall - half.recall
+        gains, found = full.recall - half.recall, []
         for code in np.argsort(full.recall, kind="stable"):
             reasons = []
             if self.windows[code] < _FEW_WINDOWS:
@@ -79,11 +80,11 @@ class LearningCurve:
             if gains[code] >= _RISING_CLASS and full.recall[code] < _GOOD_RECALL:
                 reasons.append(f"recall still rises ({gains[code] * 100:+.0f} points)")
             if reasons:
-                said.append(
+                found.append(
                     f"Annotate more of {self.labels[code]}: {' and '.join(reasons)}; "
                     f"{full.recall[code]:.0%} of it is found."
                 )
-        return said
+        return said + found[:_ADVISED]
 
     def document(self) -> dict[str, Any]:
         """Return plain values."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from i3d_client.errors import OutputError
@@ -22,6 +25,28 @@ _IN_FOLDER = (
     SUGGESTIONS_FILE,
     WINDOWS_FILE,
 )
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """See that no other fit writes there meanwhile, where the file system can lock folders.
+
+    Raises:
+        OutputError: one does.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OutputError(
+                    f"{printable(folder)}: another fit of this name is running. Wait until it has "
+                    "ended, or choose another --out"
+                ) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def check_replaceable(files: FitFiles, *, given: Iterable[Path], overwrite: bool) -> None:

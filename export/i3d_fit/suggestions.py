@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 UNSURE_BELOW = 0.3
 """Margin up to which a window joins the stretch beside it."""
 
+SURE_FROM = 0.6
+"""Margin from which a stretch is left out, if there are less sure ones: 80 % against 20 %."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoredRecording:
@@ -74,10 +77,11 @@ def suggest(
     count: int = 20,
     longest_s: float = 5.0,
 ) -> list[Suggestion]:
-    """Return at most ``count`` stretches, the least sure first.
+    """Return at most ``count`` stretches, the least sure first; none that the model is sure of.
 
-    Recordings share the count evenly, as far as they have enough windows. A stretch holds a whole
-    window at least, even one longer than ``longest_s``; two of a recording are ``longest_s`` apart.
+    If it is sure of all, the least sure are returned all the same. Recordings share the count
+    evenly, as far as they have enough windows. A stretch holds a whole window at least, even one
+    longer than ``longest_s``; two of a recording are ``longest_s`` apart.
 
     Args:
         recordings: taken one after the other, so they need not be in memory together.
@@ -94,6 +98,7 @@ def suggest(
         ((turn, one) for stretches in found for turn, one in enumerate(stretches)),
         key=lambda entry: (entry[0], entry[1].margin),
     )
+    ranked = [entry for entry in ranked if entry[1].margin < SURE_FROM] or ranked
     return sorted((one for _, one in ranked[:count]), key=lambda one: one.margin)
 
 

@@ -54,6 +54,20 @@ class Temporal:
     measures: Measures
     calibration: Calibration
 
+    def is_better(self, alone: Measures) -> bool:
+        """Whether it is better than windows alone, however little."""
+        return self.measures.balanced_accuracy > alone.balanced_accuracy
+
+    def said(self, alone: Measures) -> str:
+        """Say how it compares with windows alone, for people."""
+        points = 100 * (self.measures.balanced_accuracy - alone.balanced_accuracy)
+        low, high = alone.interval or (0.0, 1.0)
+        if low <= self.measures.balanced_accuracy <= high:
+            clear = "no clear difference, since it lies within the interval of windows alone"
+        else:
+            clear = "a clear gain" if points > 0 else "clearly worse: leave it out"
+        return f"{points:+.1f} points against windows alone, {clear}."
+
     def document(self) -> dict[str, Any]:
         """Return plain values."""
         return {

@@ -287,7 +287,7 @@ def test_deepethogram_labels(tmp_path):
     ("content", "message"),
     [
         ("hello\nworld\n", "of no known kind"),
-        ("", "of no known kind"),
+        ("", "is empty"),
         ("start_s,stop_s,label\n", "found none"),
         ("start_s,stop_s,label\n1,x,rest\n", r"line 2: expected a time in seconds, got 'x'"),
         ("start_s,stop_s,label\n1,1e99,rest\n", r"line 2: expected a time in seconds"),

@@ -11,6 +11,8 @@ from i3d_ethogram.compare.annotated_frames import Frames
 from i3d_fit.checks import (
     check_annotations,
     check_apart,
+    check_groups,
+    check_labels,
     check_predictions,
     check_unmatched,
     predicted_frames,
@@ -161,7 +163,43 @@ def test_a_recording_that_agrees_far_less_than_the_others_is_told():
     (doubt,) = check_apart(kappas)
     assert (doubt.recording, doubt.kind) == ("b.mp4", "apart")
     assert "kappa 0.02" in doubt.said
-    assert "median 0.70" in doubt.said
+    assert "median 0.75" in doubt.said
+
+
+def test_of_three_short_videos_two_that_were_mixed_up_are_told():
+    assert [one.recording for one in check_apart({"a": -0.06, "b": 0.42, "c": 0.56})] == ["a"]
+    assert [one.recording for one in check_apart({"a": 0.01, "b": 0.8, "c": 0.02})] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ("grom", "groom", True),
+        ("Groom", "groom", True),
+        ("eat by hand", "eat_by_hand", True),
+        ("eat", "eathand", False),
+        ("zone A", "zone B", False),
+        ("turn left", "turn right", False),
+        ("hang", "hand", False),
+    ],
+)
+def test_names_that_may_be_one_behaviour_are_told(first, second, alike):
+    of = [
+        annotation((first, 0, 5), file=Path("one.csv")),
+        annotation((second, 0, 5), (second, 6, 9), file=Path("other.csv")),
+    ]
+    said = [one.said for one in check_labels((first, second, "sleep"), of)]
+    assert len(said) == alike
+    if alike:
+        assert f"{first!r} (1 bouts, in one.csv)" in said[0]
+        assert f"--rename '{first}={second}'" in said[0]
+
+
+def test_a_table_that_leaves_animals_out_is_told():
+    assert check_groups("animal", ()) == check_groups("video", ()) == []
+    first, second = check_groups("animal (1 of 3 videos by itself: animal unknown)", ("line 3",))
+    assert "name them in --metadata" in first.said
+    assert second.said == "line 3"
 
 
 @pytest.mark.parametrize(

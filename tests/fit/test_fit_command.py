@@ -51,7 +51,7 @@ def test_one_command_says_how_good_it_is_and_what_to_do_next(lab: Lab) -> None:
         f"→ mine/suggestions.boris: {len(document['suggestions'])} stretches to annotate next, "
         "for BORIS",
     ]
-    assert done.stdout.splitlines()[-1].startswith("next: i3d export mine.toml --precision fp32")
+    assert done.stdout.splitlines()[-1].startswith("next: the same command without --no-export")
     assert "Traceback" not in done.stderr
 
 

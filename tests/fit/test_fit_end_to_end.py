@@ -119,6 +119,17 @@ def test_a_second_fit_is_one_of_seconds(lab: Lab) -> None:
     assert time.monotonic() - started < 60
 
 
+def test_features_of_some_videos_anew_go_with_those_of_the_others(lab: Lab) -> None:
+    given = ["--annotations", "annotations.csv", "--profile", "tiny.toml", "--no-export"]
+    some = ["fit", "--videos", "mouse1.mp4", "mouse2.mp4", *given, "--out", "some"]
+    done = lab.run(*some, "--features-anew")
+    assert done.returncode == 0, done.stderr
+    assert "features of mouse1.mp4" in done.stderr
+    done = lab.run(*FIT, "--out", "all", "--no-export")
+    assert done.returncode == 0, done.stderr
+    assert "features of" not in done.stderr
+
+
 def test_the_profile_is_one_that_export_takes(lab: Lab) -> None:
     profile = load_profile(str(lab.folder / "mine.toml"))
     assert profile.contract.stride == 2

@@ -6,7 +6,7 @@ import pytest
 
 from i3d_client.errors import OutputError
 from i3d_fit.fit_options import FitFiles, fit_files
-from i3d_fit.replaceable import check_replaceable
+from i3d_fit.replaceable import alone_in, check_replaceable
 
 
 @pytest.fixture
@@ -57,3 +57,14 @@ def test_a_folder_of_somebody_elses_tables_is_left_alone(files: FitFiles) -> Non
     check(files, overwrite=True)
     (files.folder / "fit.json").write_text("{}")
     check(files)
+
+
+def test_one_fit_of_a_name_at_a_time(files: FitFiles) -> None:
+    with (
+        alone_in(files.folder),
+        pytest.raises(OutputError, match="another fit of this name is running"),
+        alone_in(files.folder),
+    ):
+        pass
+    with alone_in(files.folder):
+        pass

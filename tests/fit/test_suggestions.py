@@ -95,12 +95,18 @@ def test_stretches_of_a_recording_are_apart_and_the_least_sure_comes_first():
 def test_recordings_take_turns_and_one_with_more_makes_up_for_one_with_less():
     unsure = recording(np.linspace(0, 0.1, 3000), name="unsure.mp4")
     surer = recording(np.linspace(0.5, 0.6, 3000), name="surer.mp4")
-    short = recording(sure(2), name="short.mp4")
+    short = recording(np.full(2, 0.5), name="short.mp4")
     found = suggested(unsure, surer, short, count=11)
     by_name = [one.recording for one in found]
     assert by_name.count("unsure.mp4") == 5
     assert by_name.count("surer.mp4") == 5
     assert by_name.count("short.mp4") == 1
+
+
+def test_what_the_model_is_sure_of_is_left_out_unless_it_is_sure_of_all():
+    unsure = suggested(recording(sure(400, w40=0.1, w200=0.2)), count=5)
+    assert [one.margin for one in unsure] == pytest.approx([0.1, 0.2], abs=1e-6)
+    assert len(suggested(recording(sure(400)), count=5)) == 5
 
 
 def test_fewer_than_asked_for_are_all_there_are():

@@ -122,6 +122,10 @@ def test_a_fit_with_context_writes_a_head_that_classify_reads(shared_lab: Lab) -
     assert document["temporal"]["context_frames"] == head.context_frames == 64
     assert document["temporal"]["sha256"] == head.sha256
     assert 0 <= document["temporal"]["measures"]["balanced_accuracy"] <= 1
+    alone = document["measures"]["balanced_accuracy"]
+    among = document["temporal"]["measures"]["balanced_accuracy"]
+    assert document["temporal"]["better"] == (among > alone)
+    assert document["temporal"]["said"].startswith(f"{100 * (among - alone):+.1f} points against")
     assert "Among its neighbours" in (shared_lab.folder / "context" / "report.html").read_text()
 
 

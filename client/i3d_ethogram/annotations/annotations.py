@@ -78,6 +78,8 @@ def _content(file: Path) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{printable(file)}: cannot be read: {reason}") from error
+    if not content.strip():
+        raise InputError(f"{printable(file)}: is empty. Expected {_KNOWN}")
     if content.startswith(_SPREADSHEETS):
         raise InputError(
             f"{printable(file)}: is a spreadsheet. Save it as CSV, or export TSV from BORIS"
