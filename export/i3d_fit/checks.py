@@ -76,7 +76,7 @@ def check_labels(labels: Sequence[str], annotations: Sequence[Annotation]) -> li
             said=f"the behaviours {printable(rare)!r} ({bouts[rare]:,} bouts, in "
             f"{_files_of(rare, annotations)}) and {printable(common)!r} ({bouts[common]:,}) have "
             f"nearly the same name. If they are one: --rename '{printable(rare)}="
-            f"{printable(common)}'",
+            f"{printable(common)}', or the other way round",
         )
         for pair in combinations(labels, 2)
         for common, rare in [sorted(pair, key=lambda label: -bouts[label])]

@@ -19,7 +19,11 @@ _SHOWN = 5
 
 
 def groups_of(
-    recordings: Sequence[str], *, metadata: Path | None, by: GroupBy | None
+    recordings: Sequence[str],
+    *,
+    metadata: Path | None,
+    by: GroupBy | None,
+    others: Sequence[str] = (),
 ) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     """Return each recording's group, what they are grouped by, and why some stand alone.
 
@@ -29,6 +33,7 @@ def groups_of(
         by: ``video``: each recording is a group; ``animal``: as the table says, of all; None: by
             animal as far as the table names them, and each other recording by itself. What is
             returned says of how many: an animal that is not named may then be on both sides.
+        others: recordings that need no group, but may stand in the table.
 
     Returns:
         The name of each one's group; what they are grouped by, for people; and, if the table names
@@ -38,7 +43,9 @@ def groups_of(
         GroupsError: by animal is asked for, and that of a recording is not known.
         InputError: the table cannot be used.
     """
-    table = NO_METADATA if metadata is None else read_metadata(metadata).match(recordings)
+    table = NO_METADATA
+    if metadata is not None:
+        table = read_metadata(metadata).match([*recordings, *others])
     if by == "video":
         return tuple(recordings), "video", ()
     animals = [table.animal(recording) for recording in recordings]

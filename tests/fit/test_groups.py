@@ -47,6 +47,7 @@ def test_rows_that_are_for_none_are_said_where_some_are_missing(animals):
     (said,) = groups_of(RECORDINGS, metadata=table, by=None)[2]
     assert "animals.csv" in said
     assert "m3" in said
+    assert groups_of(RECORDINGS, metadata=table, by=None, others=["m3/x.mp4"])[2] == ()
     table = animals("recording,animal\nm4,a\n")
     groups, by, why = groups_of(RECORDINGS, metadata=table, by=None)
     assert (groups, by) == (RECORDINGS, "video (the animal of none is known)")
