@@ -131,7 +131,12 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
         label_frame=profile.contract.label_frame,
     )
     recordings = list(annotated.of_recording)
-    names, by, unmatched = groups_of(recordings, metadata=options.metadata, by=options.group_by)
+    names, by, unused = groups_of(
+        recordings,
+        metadata=options.metadata,
+        by=options.group_by,
+        others=[str(one.name) for one in inputs if str(one.name) not in annotated.of_recording],
+    )
     groups = Groups(of_recording=dict(zip(recordings, names, strict=True)), by=by)
     contract = dataclasses.replace(
         profile.contract,
@@ -141,7 +146,7 @@ def fit(options: FitOptions, *, told: Told) -> dict[str, Any]:
     )
     doubts = [
         *check_labels(classes.labels, annotated.matched),
-        *check_groups(groups.by, unmatched),
+        *check_groups(groups.by, unused),
         *_first_doubts(annotated, inputs),
     ]
     for one in doubts:
