@@ -109,4 +109,4 @@ def test_the_device_is_busy_while_it_computes_and_not_before_or_after() -> None:
     assert begun_ns - slack_ns < first < begun_ns + slack_ns
     assert ended_ns - slack_ns < last < ended_ns + slack_ns
     computed_s = sum(one.stop_ns - one.start_ns for one in found) / 1e9
-    assert computed_s == pytest.approx(expected_s, rel=0.1)
+    assert 0.95 * expected_s < computed_s < 1.5 * expected_s  # a busy machine wakes it late
