@@ -60,8 +60,8 @@ def again(
 
 
 def begun(video: Path, server: FixedServer, out: Path, **options: object) -> int:
-    """Do a part, and return how many segments are in the journal."""
-    run = again(video, server, out, interrupted(after_frames=100), **options)
+    """Do about a third, and return how many segments are in the journal."""
+    run = again(video, server, out, interrupted(after_frames=200), **options)
     assert [outcome.state for outcome in run.outcomes] == ["interrupted"]
     assert not tables(out)
     done = segments_in(out)
